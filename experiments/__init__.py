@@ -1,0 +1,1 @@
+"""Scripts that build data, train models and run searches: `python -m experiments.NAME --help`."""

@@ -1,0 +1,131 @@
+"""From result files to tables: reads only, never runs a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from experiments.benchmarks import DATASET_TITLES, open_analysis
+from experiments.methods import METHODS
+from experiments.paper import paper_value
+from invertnas.io import read_json, write_text
+
+KEYS = ["benchmark", "dataset", "method", "preset", "init", "labels", "queries"]
+COLUMNS = [
+    *KEYS,
+    *("trials", "val_mean", "val_std", "test_mean", "test_std", "best_test_mean", "best_test_std"),
+    *("paper_val", "paper_val_std", "paper_test", "paper_test_std", "wall_s_mean"),
+]
+
+
+def read_records(folder: Path) -> list[dict[str, Any]]:
+    """Every finished search below `results/<table>`, in a fixed order."""
+    return [read_json(path) for path in sorted(folder.glob("*/*/*/q*/seed_*.json"))]
+
+
+def summarise(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """One row per (benchmark, dataset, method, setting): means and standard deviations in percent.
+
+    The standard deviation is that of the trials themselves (divided by n). `test` is the test
+    accuracy of the architecture with the best validation accuracy; `best_test` is the independent
+    maximum over all queried architectures, as the thesis reports, and is no result of a search.
+    """
+    frame = pd.DataFrame([{key: value for key, value in r.items() if not isinstance(value, (dict, list))} for r in records])
+    if frame.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    rows = []
+    for key, group in frame.groupby(KEYS, sort=False, dropna=False):
+        row: dict[str, Any] = dict(zip(KEYS, key)) | {"trials": len(group)}
+        for name, column in (("val", "best_val"), ("test", "test_at_best_val"), ("best_test", "best_test_seen")):
+            values = 100.0 * group[column].astype(float)
+            row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std(ddof=0)
+        paper = paper_value(row["benchmark"], row["dataset"], row["method"], row["queries"])
+        row |= {"paper_val": paper.val, "paper_val_std": paper.val_std}
+        row |= {"paper_test": paper.test, "paper_test_std": paper.test_std, "wall_s_mean": group["wall_s"].mean()}
+        rows.append(row)
+    return _ordered(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _ordered(table: pd.DataFrame) -> pd.DataFrame:
+    datasets, methods = list(DATASET_TITLES), list(METHODS)
+    order = table.assign(
+        d=table["dataset"].map(lambda name: datasets.index(name) if name in datasets else len(datasets)),
+        m=table["method"].map(lambda name: methods.index(name) if name in methods else len(methods)),
+    ).sort_values(["benchmark", "d", "queries", "m", "preset"], kind="stable")
+    return order.drop(columns=["d", "m"]).reset_index(drop=True)
+
+
+def to_markdown(table: pd.DataFrame, title: str) -> str:
+    """The table for people: mean +- std in percent, the paper's numbers and the optimum beside."""
+    lines = [f"# {title}", ""]
+    for (benchmark, dataset), group in table.groupby(["benchmark", "dataset"], sort=False):
+        val, test = open_analysis(str(benchmark)).optimum(str(dataset))
+        labels = ", ".join(sorted(set(group["labels"])))
+        lines += [f"## {DATASET_TITLES.get(str(dataset), dataset)} ({benchmark}, {labels})", ""]
+        lines += [_row("Method", "Preset", "Queries", "Trials", "Val. acc. (%)", "Test acc. (%)", "Best test seen (%)")]
+        lines[-1] += " Paper val. | Paper test | Time (s) |"
+        lines += ["|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
+        lines += [f"| Optimum of the space | | | | {_percent(val)} | {_percent(test)} | | | | |"]
+        lines += [_method_row(row) for _, row in group.iterrows()] + [""]
+    lines += [
+        "Test acc.: of the architecture with the best validation accuracy. Best test seen: maximum over all",
+        "queried architectures, as the thesis reports; no search rule reads it. Mean ± standard deviation over trials.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(*cells: Any) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100.0 * fraction:.2f}"
+
+
+def _spread(mean: float | None, std: float | None) -> str:
+    if mean is None or np.isnan(mean):
+        return "–"
+    return f"{mean:.2f}" if std is None or np.isnan(std) else f"{mean:.2f} ± {std:.2f}"
+
+
+def _method_row(row: pd.Series) -> str:
+    return _row(
+        METHODS[row["method"]][0],
+        row["preset"],
+        row["queries"],
+        row["trials"],
+        _spread(row["val_mean"], row["val_std"]),
+        _spread(row["test_mean"], row["test_std"]),
+        _spread(row["best_test_mean"], row["best_test_std"]),
+        _spread(row["paper_val"], row["paper_val_std"]),
+        _spread(row["paper_test"], row["paper_test_std"]),
+        f"{row['wall_s_mean']:.1f}",
+    )
+
+
+def write_table(out: Path, name: str, title: str) -> str:
+    """Aggregate `out/<name>/` into `out/<name>.csv` and `.md`; returns the Markdown."""
+    table = summarise(read_records(out / name))
+    text = to_markdown(table, title)
+    write_text(out / f"{name}.csv", table.round(4).to_csv(index=False))
+    write_text(out / f"{name}.md", text)
+    return text
+
+
+def curves(records: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, np.ndarray]]:
+    """(benchmark, dataset) -> method -> (trials, queries) best validation accuracy so far, percent."""
+    grouped: dict[tuple[str, str], dict[str, list[np.ndarray]]] = {}
+    for record in records:
+        running = np.maximum.accumulate([100.0 * entry["val"] for entry in record["curve"]])
+        methods = grouped.setdefault((record["benchmark"], record["dataset"]), {})
+        methods.setdefault(record["method"], []).append(running)
+    shortest = {key: min(len(c) for cs in methods.values() for c in cs) for key, methods in grouped.items()}
+    return {
+        key: {name: np.array([c[: shortest[key]] for c in cs]) for name, cs in methods.items()}
+        for key, methods in grouped.items()
+    }

@@ -1,0 +1,108 @@
+"""Every search method by name: data for the runner, one factory each (heavy imports inside)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.presets import Preset, preset
+from invertnas.errors import ConfigError
+from invertnas.search.protocols import Optimizer
+from invertnas.spaces.base import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodArguments:
+    """What a factory gets.
+
+    Attributes:
+        space: the search space.
+        budget: total queries.
+        preset: name of the InvertNAS preset; baselines have published settings only.
+        members: flows in the ensemble, None for the preset's number.
+        pretrained: folder of the shipped weights.
+        seed: master seed of the trial.
+    """
+
+    space: SearchSpace
+    budget: int
+    preset: str
+    members: int | None
+    pretrained: Path
+    seed: int
+
+    def resolved(self, members: int | None = None) -> Preset:
+        """The InvertNAS preset with the number of members put in."""
+        return preset(self.preset, self.space.name).with_members(members or self.members)
+
+
+def _invertnas(arguments: MethodArguments, members: int | None = None) -> tuple[Optimizer, dict[str, Any]]:
+    from invertnas.gvae.pretrained import load_gvae
+    from invertnas.predictor import InvertiblePredictor
+    from invertnas.search.invertnas import InvertNAS
+
+    chosen = arguments.resolved(members)
+    gvae = load_gvae(arguments.pretrained, arguments.space)
+    inn = chosen.inn_config(gvae.config.flat_dim)
+    predictor = InvertiblePredictor(
+        arguments.space, gvae, inn, chosen.train, chosen.predictor, seed=arguments.seed
+    )
+    optimizer = InvertNAS(arguments.space, predictor, chosen.search, seed=arguments.seed)
+    return optimizer, chosen.to_dict()
+
+
+def _single(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    return _invertnas(arguments, members=1)
+
+
+def _random(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    from invertnas.search.baselines import RandomSearch
+
+    return RandomSearch(arguments.space, seed=arguments.seed), {}
+
+
+def _local(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    from invertnas.search.baselines import LocalSearch, LocalSearchConfig
+
+    config = LocalSearchConfig()
+    return LocalSearch(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
+
+
+def _evolution(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    from invertnas.search.baselines import RegularizedEvolution, RegularizedEvolutionConfig
+
+    config = RegularizedEvolutionConfig()
+    return RegularizedEvolution(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
+
+
+def _bananas(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    from invertnas.search.baselines import Bananas, BananasConfig
+
+    config = BananasConfig()
+    return Bananas(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
+
+
+Factory = Callable[[MethodArguments], tuple[Optimizer, dict[str, Any]]]
+# Method name in files -> (name in tables, factory).
+METHODS: dict[str, tuple[str, Factory]] = {
+    "random": ("RS", _random),
+    "local_search": ("LS", _local),
+    "evolution": ("RE", _evolution),
+    "bananas": ("BANANAS", _bananas),
+    "invertnas_single": ("InvertNAS (single)", _single),
+    "invertnas": ("InvertNAS", _invertnas),
+}
+
+
+def is_invertnas(method: str) -> bool:
+    """Whether presets apply to the method."""
+    return method.startswith("invertnas")
+
+
+def build(method: str, arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    """The optimiser and its resolved configuration. Raises ConfigError for an unknown name."""
+    if method not in METHODS:
+        raise ConfigError(f"got method {method!r}; expected one of {', '.join(METHODS)}")
+    return METHODS[method][1](arguments)

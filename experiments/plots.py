@@ -1,0 +1,60 @@
+"""Search curves: mean and spread of the best validation accuracy against queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from experiments.benchmarks import DATASET_TITLES
+from experiments.methods import METHODS
+from invertnas.io import write_atomic
+
+# Okabe-Ito colours, distinguishable with colour-vision deficiencies.
+COLOURS = {
+    "random": "#999999",
+    "local_search": "#E69F00",
+    "evolution": "#56B4E9",
+    "bananas": "#009E73",
+    "invertnas_single": "#CC79A7",
+    "invertnas": "#D55E00",
+}
+
+
+def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], optimum: float | None) -> None:
+    """Write one PNG.
+
+    Args:
+        path: of the picture.
+        dataset: for the title.
+        methods: method -> (trials, queries) best validation accuracy so far, percent.
+        optimum: best validation accuracy of the space as a fraction, drawn as a dashed line.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    finals = []
+    for name in sorted(methods, key=list(METHODS).index):
+        values = methods[name]
+        mean, std = values.mean(axis=0), values.std(axis=0)
+        queries = np.arange(1, len(mean) + 1)
+        label = f"{METHODS[name][0]} (n={len(values)})"
+        axes.plot(queries, mean, color=COLOURS.get(name), label=label, linewidth=1.8)
+        axes.fill_between(queries, mean - std, mean + std, color=COLOURS.get(name), alpha=0.15, linewidth=0)
+        finals.append(mean[min(29, len(mean) - 1)])
+    top = 100.0 * optimum if optimum is not None else max(v.max() for v in methods.values())
+    if optimum is not None:
+        axes.axhline(top, color="black", linestyle="--", linewidth=1, label="optimum of the space")
+    low = min(finals)
+    axes.set_ylim(low - 0.1 * (top - low), top + 0.08 * (top - low))
+    axes.set_xlabel("Queries (architectures)")
+    axes.set_ylabel("Best validation accuracy so far (%)")
+    axes.set_title(f"{DATASET_TITLES.get(dataset, dataset)}: mean and standard deviation over trials")
+    axes.legend(loc="lower right", fontsize=8)
+    axes.grid(alpha=0.3)
+    write_atomic(path, lambda temporary: figure.savefig(temporary, dpi=130))
+    plt.close(figure)

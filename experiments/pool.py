@@ -1,0 +1,64 @@
+"""Runs many searches with progress bars, in this process or in several."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from experiments.runner import SearchTask, run_search
+
+
+def run_all(tasks: Sequence[SearchTask], jobs: int) -> None:
+    """Run every task, `jobs` at a time, each job with its share of the cores.
+
+    A bar counts queries over all tasks, with an ETA; finished tasks count at once.
+    """
+    if jobs <= 1:
+        _run_here(tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, initializer=limit_threads, initargs=(threads,)) as pool:
+        futures = {pool.submit(_search_quietly, task): task for task in tasks}
+        with tqdm(total=len(tasks), unit="search", desc=tasks[0].table if tasks else "") as bar:
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    best = future.result()
+                    task = futures[future]
+                    bar.set_postfix_str(f"{task.method} {task.dataset} seed {task.seed}: {100 * best:.2f} %")
+                    bar.update()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def _run_here(tasks: Sequence[SearchTask]) -> None:
+    with tqdm(total=sum(task.queries for task in tasks), unit="query") as bar:
+        for number, task in enumerate(tasks, start=1):
+            name = f"{task.method} {task.dataset} seed {task.seed} ({number}/{len(tasks)})"
+            before = bar.n
+
+            def report(spent: int, best: float, base: int = before) -> None:
+                bar.set_postfix_str(f"best val {100 * best:.2f} %")
+                bar.update(base + spent - bar.n)
+
+            bar.set_description(name)
+            run_search(task, report)
+            bar.update(before + task.queries - bar.n)
+
+
+def limit_threads(threads: int) -> None:
+    """Give this process's TensorFlow `threads` cores; only before its first operation."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def _search_quietly(task: SearchTask) -> float:
+    return float(run_search(task)["best_val"])

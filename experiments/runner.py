@@ -1,0 +1,193 @@
+"""Runs one search and writes one JSON; skips what is finished, resumes what was interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.benchmarks import open_analysis, open_benchmark
+from experiments.methods import MethodArguments, build, is_invertnas
+from invertnas.benchmarks.base import Analysis, Benchmark
+from invertnas.errors import ArtefactError, BudgetError
+from invertnas.io import read_json, versions, write_json
+from invertnas.search.protocols import Optimizer
+
+CHECKPOINT_EVERY_S = 15.0
+Report = Callable[[int, float], None]  # queries spent, best validation accuracy
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchTask:
+    """One cell of a table: a method on a data set with a seed.
+
+    Attributes:
+        table: name of the table, first folder of the result path.
+        method: key of `experiments.methods.METHODS`.
+        benchmark: benchmark name.
+        dataset: data set name.
+        queries: budget.
+        preset: preset of InvertNAS; "published" for baselines.
+        members: flows in the ensemble, None for the preset's number.
+        seed: master seed of the trial.
+        out: results folder.
+        pretrained: folder of the shipped weights.
+    """
+
+    table: str
+    method: str
+    benchmark: str
+    dataset: str
+    queries: int
+    preset: str
+    members: int | None
+    seed: int
+    out: Path
+    pretrained: Path
+
+    @property
+    def path(self) -> Path:
+        """The result file."""
+        folder = self.out / self.table / self.method / self.benchmark / self.dataset / f"q{self.queries}"
+        return folder / f"seed_{self.seed}.json"
+
+    @property
+    def partial(self) -> Path:
+        """Folder of the checkpoint of an unfinished search."""
+        return self.path.with_suffix(".partial")
+
+    def labels_of_method(self) -> dict[str, Any]:
+        """What identifies the setting, for the record and for refusing to mix settings."""
+        return {"preset": self.preset if is_invertnas(self.method) else "published", "init": "random"}
+
+
+def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]:
+    """The finished record of a task: read if it exists, else searched, resuming a checkpoint.
+
+    Args:
+        task: what to run.
+        report: called after each round.
+
+    Returns:
+        The content of `task.path`.
+
+    Raises:
+        InvertNASError: bad data set, budget, weights, or a result of another setting in the way.
+    """
+    bench = open_benchmark(task.benchmark, task.queries)
+    arguments = MethodArguments(bench.space, task.queries, task.preset, task.members, task.pretrained, task.seed)
+    if task.path.exists():
+        return _finished(task)
+    optimizer, config = build(task.method, arguments)
+    _check_budget(task, config)
+    progress = _Progress(task, bench, optimizer, config)
+    progress.resume()
+    saved_at = time.monotonic()
+    while bench.ledger.remaining:
+        progress.round()
+        if report is not None:
+            report(bench.ledger.spent, progress.best)
+        if time.monotonic() - saved_at > CHECKPOINT_EVERY_S and bench.ledger.remaining:
+            progress.save()
+            saved_at = time.monotonic()
+    record = progress.record(open_analysis(task.benchmark))
+    write_json(task.path, record)
+    shutil.rmtree(task.partial, ignore_errors=True)
+    return record
+
+
+def _finished(task: SearchTask) -> dict[str, Any]:
+    record = read_json(task.path)
+    wanted = {**task.labels_of_method(), "queries": task.queries, "seed": task.seed, "method": task.method}
+    if task.members is not None and is_invertnas(task.method):
+        wanted["members"] = task.members
+    different = [name for name, value in wanted.items() if record.get(name) != value]
+    if different:
+        got = {name: record.get(name) for name in different}
+        raise ArtefactError(
+            f"{task.path} was made with {got}; expected { {name: wanted[name] for name in different} }: "
+            "choose another --out or delete the file"
+        )
+    return record
+
+
+def _check_budget(task: SearchTask, config: dict[str, Any]) -> None:
+    initial = config.get("search", {}).get("initial", 1)
+    if task.queries < initial:
+        raise BudgetError(f"got a budget of {task.queries} queries; the initial set alone takes {initial}, raise the budget")
+
+
+class _Progress:
+    """The loop's state: the curve so far, the ledger it was paid from, and the optimiser."""
+
+    def __init__(self, task: SearchTask, bench: Benchmark, optimizer: Optimizer, config: dict[str, Any]) -> None:
+        self.task, self.bench, self.optimizer, self.config = task, bench, optimizer, config
+        self.curve: list[dict[str, Any]] = []
+        self.best = 0.0
+        self.earlier_s, self.started = 0.0, time.perf_counter()
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of searching, over all runs of an interrupted search."""
+        return self.earlier_s + time.perf_counter() - self.started
+
+    def round(self) -> None:
+        """Ask, query within the budget, tell."""
+        archs = self.optimizer.ask()[: self.bench.ledger.remaining]
+        self.optimizer.tell(archs, [self._query(arch) for arch in archs])
+
+    def _query(self, arch: Any) -> float:
+        value = self.bench.query(arch, self.task.dataset)
+        self.curve.append({"arch": self.bench.space.to_string(arch), "val": value})
+        self.best = max(self.best, value)
+        return value
+
+    def save(self) -> None:
+        """Write a complete checkpoint beside the last one, then switch to it."""
+        folder = self.task.partial / f"at_{len(self.curve)}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.optimizer.save(folder)
+        write_json(self.task.partial / "latest.json", {"at": folder.name, "curve": self.curve, "wall_s": self.wall_s})
+        for old in self.task.partial.glob("at_*"):
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def resume(self) -> None:
+        """Restore the last complete checkpoint, if any; its queries are booked again."""
+        pointer = self.task.partial / "latest.json"
+        if not pointer.exists():
+            return
+        saved = read_json(pointer)
+        self.optimizer.load(self.task.partial / saved["at"])
+        for entry in saved["curve"]:
+            self._query(self.bench.space.from_string(entry["arch"]))
+        self.earlier_s = float(saved["wall_s"])
+
+    def record(self, analysis: Analysis) -> dict[str, Any]:
+        """The result: only here, after the last query, are test accuracies looked up."""
+        task = self.task
+        best = max(self.curve, key=lambda entry: entry["val"])
+        tests = [analysis.test_accuracy(self.bench.space.from_string(e["arch"]), task.dataset) for e in self.curve]
+        known = [value for value in tests if value is not None]
+        return {
+            "method": task.method,
+            "benchmark": task.benchmark,
+            "dataset": task.dataset,
+            **task.labels_of_method(),
+            "labels": self.bench.labels,
+            "members": self.config.get("inn", {}).get("members"),
+            "seed": task.seed,
+            "queries": len(self.curve),
+            "best_arch": best["arch"],
+            "best_val": best["val"],
+            "test_at_best_val": tests[self.curve.index(best)],
+            "best_test_seen": max(known) if known else None,
+            "wall_s": self.wall_s,
+            "curve": self.curve,
+            "rounds": self.optimizer.diagnostics(),
+            "config": self.config,
+            "versions": versions(),
+        }

@@ -1,0 +1,97 @@
+"""Paper Table 2: search methods on NAS-Bench-201, validation and test accuracy over trials.
+
+Runs whatever result files are missing below `<out>/<table>/`, then prints the table and writes
+`<out>/<table>.md`, `.csv` and a search-curve plot per data set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import app, flags
+
+from experiments import cli
+from experiments.aggregate import curves, read_records, write_table
+from experiments.benchmarks import open_analysis
+from experiments.methods import METHODS
+from experiments.plots import plot_curves
+from experiments.pool import run_all
+from experiments.presets import DEFAULT, PRESETS
+from experiments.runner import SearchTask
+from invertnas.benchmarks.nasbench201 import DATASETS
+from invertnas.errors import ConfigError, OutOfDomainError
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAGS = flags.FLAGS
+flags.DEFINE_list("dataset", list(DATASETS), "Data sets, comma separated.")
+flags.DEFINE_list("methods", list(METHODS), "Methods, comma separated.")
+flags.DEFINE_integer("queries", 192, "Budget of validation queries, initial set included.")
+flags.DEFINE_integer("trials", 10, "Trials (seeds) per method and data set.")
+flags.DEFINE_string("preset", DEFAULT, f"InvertNAS preset: {', '.join(PRESETS)}.")
+flags.DEFINE_integer("seed", 0, "Seed of the first trial; trial i uses seed + i.")
+flags.DEFINE_string("out", str(ROOT / "results"), "Results folder.")
+flags.DEFINE_string("pretrained", str(ROOT / "pretrained"), "Folder of the shipped weights.")
+flags.DEFINE_integer("members", None, "Flows in the ensemble of method invertnas; default: the preset's.")
+flags.DEFINE_integer("jobs", 1, "Searches run side by side, each with its share of the cores.")
+
+
+def tasks_from_flags(table: str) -> list[SearchTask]:
+    """All searches of the table, seed by seed, so that early results cover every row.
+
+    Raises:
+        ConfigError, OutOfDomainError: for an unknown name or a number out of range.
+    """
+    for dataset in FLAGS.dataset:
+        if dataset not in DATASETS:
+            raise OutOfDomainError(f"got data set {dataset!r}; expected one of {', '.join(DATASETS)}")
+    for method in FLAGS.methods:
+        if method not in METHODS:
+            raise ConfigError(f"got method {method!r}; expected one of {', '.join(METHODS)}")
+    if FLAGS.preset not in PRESETS:
+        raise ConfigError(f"got preset {FLAGS.preset!r}; expected one of {', '.join(PRESETS)}")
+    for name in ("queries", "trials", "jobs"):
+        if FLAGS[name].value < 1:
+            raise ConfigError(f"got --{name}={FLAGS[name].value}; expected at least 1")
+    return [
+        SearchTask(
+            table=table,
+            method=method,
+            benchmark="nasbench201",
+            dataset=dataset,
+            queries=FLAGS.queries,
+            preset=FLAGS.preset,
+            members=FLAGS.members if method == "invertnas" else None,
+            seed=FLAGS.seed + trial,
+            out=Path(FLAGS.out),
+            pretrained=Path(FLAGS.pretrained),
+        )
+        for trial in range(FLAGS.trials)
+        for method in FLAGS.methods
+        for dataset in FLAGS.dataset
+    ]
+
+
+def table_name(base: str) -> str:
+    """The base name for the default setting; another preset or ensemble size has its own files."""
+    preset = "" if FLAGS.preset == DEFAULT else f"_{FLAGS.preset}"
+    return base + preset + ("" if FLAGS.members is None else f"_k{FLAGS.members}")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run, aggregate, print and plot."""
+    if len(argv) > 1:
+        raise app.UsageError(f"unexpected arguments {argv[1:]}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    name = table_name("table2")
+    run_all(tasks_from_flags(name), FLAGS.jobs)
+    out = Path(FLAGS.out)
+    print(write_table(out, name, "Table 2: NAS-Bench-201"))
+    for (benchmark, dataset), methods in curves(read_records(out / name)).items():
+        optimum, _ = open_analysis(benchmark).optimum(dataset)
+        plot_curves(out / "figures" / f"{name}_{dataset}.png", dataset, methods, optimum)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,1 @@
+"""Benchmarks: accuracy tables behind a query ledger, and analysis objects apart."""

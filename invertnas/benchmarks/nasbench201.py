@@ -1,0 +1,282 @@
+"""NAS-Bench-201 (Dong & Yang, 2020, release v1.1) as a table: a search side and an analysis side.
+
+The table file holds whole numbers, not percentages. Every accuracy of the release is the mean over
+one, two or three runs of a share of correctly classified images, so it is a whole multiple of
+1 / (6 * images): `count / denominator` gives it back without rounding.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import zipfile
+import zlib
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from invertnas.benchmarks.base import QueryLedger, QueryRecord
+from invertnas.errors import ArtefactError, ConfigError, DataMissingError, OutOfDomainError
+from invertnas.io import read_arrays
+from invertnas.spaces.nasbench201 import CELL_OPS, NUM_CELL_EDGES, NASBench201Space
+from invertnas.spaces.spec import ArchSpec
+
+DEFAULT_TABLE = Path(__file__).parent / "data" / "nasbench201.npz"
+DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+LABELS = ("embedded table", "official table")
+EPOCHS = (200, 12)
+NUM_CELLS = len(CELL_OPS) ** NUM_CELL_EDGES
+# Images behind one run of each column; times 6 (the common multiple of 1, 2 and 3 runs) = denominator.
+COLUMN_IMAGES = MappingProxyType(
+    {
+        "cifar10_train": 25_000,
+        "cifar10_val": 25_000,
+        "cifar10_test": 10_000,
+        "cifar100_train": 50_000,
+        "cifar100_val": 5_000,
+        "cifar100_test": 5_000,
+        "imagenet16-120_train": 151_700,
+        "imagenet16-120_val": 3_000,
+        "imagenet16-120_test": 3_000,
+        "cifar10_halftrain_test": 10_000,
+        "cifar10_val_ep12": 25_000,
+        "cifar10_test_ep12": 10_000,
+        "cifar100_val_ep12": 5_000,
+        "cifar100_test_ep12": 5_000,
+        "imagenet16-120_val_ep12": 3_000,
+        "imagenet16-120_test_ep12": 3_000,
+    }
+)
+ARRAYS = ("ops", "columns", "denominators", "counts", "params", "n_seeds", "origin", "source_sha256")
+Accuracies = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """Rows in official index order; every array is read-only.
+
+    Attributes:
+        origin: one of `LABELS`.
+        ops: (15625, 6) uint8 operation indices of the inner nodes.
+        row_of_code: (15625,) row of each cell code, see `_codes`.
+        accuracies: column name -> (15625,) fractions.
+        params: (15625,) uint32 trainable parameters of the CIFAR-10 network.
+        n_seeds: (15625,) uint8 runs of 200 epochs behind each mean.
+    """
+
+    origin: str
+    ops: npt.NDArray[np.uint8]
+    row_of_code: npt.NDArray[np.intp]
+    accuracies: MappingProxyType[str, Accuracies]
+    params: npt.NDArray[np.uint32]
+    n_seeds: npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Validation:
+    """The part of the table that a search may hold: validation after 200 epochs, ordered by cell code."""
+
+    origin: str
+    accuracies: MappingProxyType[str, Accuracies]
+
+
+class NASBench201:
+    """The benchmark as a search sees it: paid validation accuracies after 200 epochs, nothing else.
+
+    Implements `invertnas.benchmarks.base.Benchmark`. One object serves one search; a cell asked for
+    on two data sets is two queries. The table is read on first use and shared between objects.
+
+    Args:
+        budget: number of distinct (data set, cell) queries.
+        table: table file; default is the one that comes with the package.
+
+    Raises:
+        BudgetError: the budget is not positive.
+        DataMissingError, ArtefactError: on first use, if the table is missing or damaged.
+    """
+
+    name = "nasbench201"
+    datasets = DATASETS
+
+    def __init__(self, budget: int, table: Path | None = None) -> None:
+        self.space = NASBench201Space()
+        self.ledger = QueryLedger(budget)
+        self._path = table or DEFAULT_TABLE
+
+    @property
+    def labels(self) -> str:
+        """Where the accuracies come from: "embedded table" or "official table"."""
+        return _load_validation(self._path).origin
+
+    def query(self, arch: ArchSpec, dataset: str) -> float:
+        """Mean validation accuracy in [0, 1] after 200 epochs; a repeated question is free.
+
+        Raises:
+            OutOfDomainError: unknown data set or architecture outside the space.
+            BudgetError: the budget is used up.
+        """
+        _check_dataset(dataset)
+        text = self.space.to_string(arch)
+        identity = f"{dataset} {text}"
+        known = self.ledger.known(identity)
+        if known is not None:
+            return known
+        value = float(_load_validation(self._path).accuracies[dataset][_code(arch)])
+        self.ledger.pay(identity, QueryRecord(text, value))
+        return value
+
+
+class NASBench201Analysis:
+    """The whole table, for reports and offline analysis only; never hand it to a search.
+
+    Implements `invertnas.benchmarks.base.Analysis`.
+
+    Args:
+        table: table file; default is the one that comes with the package.
+
+    Raises:
+        DataMissingError, ArtefactError: on first use, if the table is missing or damaged.
+    """
+
+    def __init__(self, table: Path | None = None) -> None:
+        self.space = NASBench201Space()
+        self._path = table or DEFAULT_TABLE
+
+    @property
+    def labels(self) -> str:
+        """Where the accuracies come from: "embedded table" or "official table"."""
+        return _load(self._path).origin
+
+    def validation_accuracy(self, arch: ArchSpec, dataset: str, epochs: int = 200) -> float:
+        """Mean validation accuracy in [0, 1] of the 200- or the 12-epoch runs.
+
+        Raises:
+            OutOfDomainError: unknown data set or architecture outside the space.
+            ConfigError: `epochs` is neither 200 nor 12.
+        """
+        return self._value(arch, dataset, "val", epochs)
+
+    def test_accuracy(self, arch: ArchSpec, dataset: str, epochs: int = 200) -> float:
+        """Mean test accuracy in [0, 1]; CIFAR-10 is the network trained on train + validation.
+
+        Raises: as `validation_accuracy`.
+        """
+        return self._value(arch, dataset, "test", epochs)
+
+    def optimum(self, dataset: str) -> tuple[float, float]:
+        """Best validation and best test accuracy after 200 epochs: two independent maxima.
+
+        Raises:
+            OutOfDomainError: unknown data set.
+        """
+        whole = self.table(dataset)
+        return float(whole["val"].max()), float(whole["test"].max())
+
+    def params(self, arch: ArchSpec) -> float:
+        """Millions of trainable parameters of the CIFAR-10 network. Raises OutOfDomainError."""
+        return int(_load(self._path).params[self.index(arch)]) / 1e6
+
+    def index(self, arch: ArchSpec) -> int:
+        """Official index, 0 to 15,624. Raises OutOfDomainError for an architecture outside the space."""
+        self.space.to_string(arch)
+        return int(_load(self._path).row_of_code[_code(arch)])
+
+    def arch(self, index: int) -> ArchSpec:
+        """Architecture of an official index. Raises OutOfDomainError if there is none."""
+        if not 0 <= index < NUM_CELLS:
+            raise OutOfDomainError(f"got index {index}; expected 0 to {NUM_CELLS - 1}")
+        return self.space.from_cell_ops(_load(self._path).ops[index].tolist())
+
+    def table(self, dataset: str) -> dict[str, npt.NDArray[Any]]:
+        """All rows of one data set in official index order, as read-only arrays.
+
+        Returns:
+            "ops" (15625, 6) uint8; (15625,) fractions "train", "val", "test", "val_ep12", "test_ep12" and,
+            for CIFAR-10, "halftrain_test"; (15625,) "params" (a count) and "n_seeds".
+
+        Raises:
+            OutOfDomainError: unknown data set.
+        """
+        _check_dataset(dataset)
+        loaded = _load(self._path)
+        prefix = f"{dataset}_"
+        columns = {name.removeprefix(prefix): c for name, c in loaded.accuracies.items() if name.startswith(prefix)}
+        return {"ops": loaded.ops, **columns, "params": loaded.params, "n_seeds": loaded.n_seeds}
+
+    def _value(self, arch: ArchSpec, dataset: str, kind: str, epochs: int) -> float:
+        _check_dataset(dataset)
+        if epochs not in EPOCHS:
+            raise ConfigError(f"got epochs={epochs}; the table holds runs of {EPOCHS[0]} and {EPOCHS[1]} epochs")
+        column = f"{dataset}_{kind}" + ("_ep12" if epochs == 12 else "")
+        return float(_load(self._path).accuracies[column][self.index(arch)])
+
+
+def _check_dataset(dataset: str) -> None:
+    if dataset not in DATASETS:
+        raise OutOfDomainError(f"got data set {dataset!r}; NAS-Bench-201 has {', '.join(DATASETS)}")
+
+
+def _code(arch: ArchSpec) -> int:
+    """Position of a valid cell in `NASBench201Space.all()`."""
+    return functools.reduce(lambda code, op: code * len(CELL_OPS) + op - CELL_OPS[0], arch.ops[1:-1], 0)
+
+
+def _codes(ops: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """(R,) codes of (R, 6) operation indices; the vector form of `_code`."""
+    weights = len(CELL_OPS) ** np.arange(NUM_CELL_EDGES - 1, -1, -1)
+    return (ops.astype(np.int64) - CELL_OPS[0]) @ weights
+
+
+@functools.lru_cache(maxsize=4)
+def _load(path: Path) -> _Table:
+    """Read and check a table file. Raises DataMissingError or ArtefactError."""
+    if not path.is_file():
+        raise DataMissingError(
+            f"no NAS-Bench-201 table at {path}; reinstall invertnas or build it with "
+            "`python -m experiments.build_nb201 --pth NAS-Bench-201-v1_1-096897.pth`"
+        )
+    try:
+        arrays = read_arrays(path)
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise ArtefactError(f"{path} is damaged ({error}); reinstall invertnas or build the table again") from error
+    _check_arrays(path, arrays)
+    row_of_code = np.argsort(_codes(arrays["ops"]))
+    accuracies = {
+        str(name): counts / int(denominator)
+        for name, counts, denominator in zip(arrays["columns"], arrays["counts"], arrays["denominators"])
+    }
+    for array in (arrays["ops"], arrays["params"], arrays["n_seeds"], row_of_code, *accuracies.values()):
+        array.setflags(write=False)
+    origin = str(arrays["origin"])
+    frozen = MappingProxyType(accuracies)
+    return _Table(origin, arrays["ops"], row_of_code, frozen, arrays["params"], arrays["n_seeds"])
+
+
+def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Raise ArtefactError unless the arrays are a complete table."""
+    missing = [name for name in ARRAYS if name not in arrays]
+    if missing:
+        raise ArtefactError(f"{path} lacks {', '.join(missing)}; expected a table of experiments.build_nb201")
+    shapes = {name: arrays[name].shape for name in ("ops", "counts", "params", "n_seeds", "denominators")}
+    wanted = (len(COLUMN_IMAGES),)
+    expected = {"ops": (NUM_CELLS, NUM_CELL_EDGES), "counts": wanted + (NUM_CELLS,), "params": (NUM_CELLS,)}
+    expected |= {"n_seeds": (NUM_CELLS,), "denominators": wanted}
+    if shapes != expected or arrays["columns"].tolist() != list(COLUMN_IMAGES):
+        raise ArtefactError(f"{path} has shapes {shapes}; expected {expected} with columns {', '.join(COLUMN_IMAGES)}")
+    if not np.array_equal(np.sort(_codes(arrays["ops"])), np.arange(NUM_CELLS)):
+        raise ArtefactError(f"{path} does not hold each of the {NUM_CELLS} cells once; build it again")
+    if (arrays["counts"] > arrays["denominators"][:, None]).any() or str(arrays["origin"]) not in LABELS:
+        raise ArtefactError(f"{path} has accuracies above 1 or an unknown origin {arrays['origin']}; build it again")
+
+
+@functools.lru_cache(maxsize=4)
+def _load_validation(path: Path) -> _Validation:
+    """Copies of the validation columns alone, ordered by cell code."""
+    whole = _load(path)
+    columns = {dataset: whole.accuracies[f"{dataset}_val"][whole.row_of_code] for dataset in DATASETS}
+    for column in columns.values():
+        column.setflags(write=False)
+    return _Validation(whole.origin, MappingProxyType(columns))

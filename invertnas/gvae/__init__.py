@@ -1,0 +1,1 @@
+"""Graph VAE: embeds architectures into a continuous latent space and decodes them back."""

@@ -1,0 +1,102 @@
+"""Hyperparameters of the graph VAE (paper section 3.1, Eq. 1, Appendix H, Table 10)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from invertnas.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class GVAEConfig:
+    """Architecture and loss of the GVAE.
+
+    Attributes:
+        num_nodes: N, nodes of a padded graph.
+        num_ops: F, operation labels.
+        latent_dim: L, latent numbers per node.
+        gin_channels: output channels of each message-passing GIN layer (paper: five layers).
+        gin_mlp_hidden: hidden layers inside the MLP of each GIN layer.
+        noise_scale: factor on the standard deviation when sampling the latent.
+        blocks: transformer blocks of the decoder.
+        model_dim: decoder embedding width.
+        heads: attention heads; each has `model_dim` key dimensions.
+        feed_forward: hidden width of a block's feed-forward part.
+        ffn_dropout: dropout behind the feed-forward part (paper: none stated; thesis code: 0.1).
+        node_weight: factor of the operation cross-entropy.
+        edge_weight: factor of the adjacency cross-entropy.
+        kl_weight: factor of the KL divergence.
+    """
+
+    num_nodes: int
+    num_ops: int
+    latent_dim: int = 16
+    gin_channels: tuple[int, ...] = (128, 128, 128, 128, 16)
+    gin_mlp_hidden: int = 0
+    noise_scale: float = 0.05
+    blocks: int = 3
+    model_dim: int = 32
+    heads: int = 3
+    feed_forward: int = 256
+    ffn_dropout: float = 0.0
+    node_weight: float = 1.0
+    edge_weight: float = 1.0
+    kl_weight: float = 0.16
+
+    def __post_init__(self) -> None:
+        for name in ("num_nodes", "num_ops", "latent_dim", "blocks", "model_dim", "heads", "feed_forward"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"got {name}={getattr(self, name)}; expected at least 1")
+        if not self.gin_channels:
+            raise ConfigError("got no GIN layer; expected at least one entry in gin_channels")
+
+    @property
+    def flat_dim(self) -> int:
+        """D = N * L, the dimension the INN works in."""
+        return self.num_nodes * self.latent_dim
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; `from_dict` restores it."""
+        return {**dataclasses.asdict(self), "gin_channels": list(self.gin_channels)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> GVAEConfig:
+        """Inverse of `to_dict`. Raises ConfigError for unknown or missing fields."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ConfigError(f"got unknown GVAE fields {unknown}; expected some of {sorted(known)}")
+        if missing := sorted({"num_nodes", "num_ops"} - set(values)):
+            raise ConfigError(f"got no {missing}; expected every GVAE configuration to name them")
+        return cls(**{**values, "gin_channels": tuple(values.get("gin_channels", cls.gin_channels))})
+
+
+@dataclasses.dataclass(frozen=True)
+class GVAETrainConfig:
+    """Optimisation of the GVAE (paper Appendix H, Table 10).
+
+    Attributes:
+        epochs: upper bound on training epochs.
+        batch_size: graphs per step.
+        learning_rate: initial Adam step.
+        lr_factor: ReduceLROnPlateau factor.
+        lr_patience: epochs without improvement before the rate falls.
+        lr_min: smallest rate.
+        stop_patience: epochs without improvement before training stops.
+        seed: master seed of split, initial weights, shuffling and noise.
+    """
+
+    epochs: int = 500
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    lr_factor: float = 0.1
+    lr_patience: int = 50
+    lr_min: float = 1e-5
+    stop_patience: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size, self.lr_patience, self.stop_patience) < 1:
+            raise ConfigError("epochs, batch_size, lr_patience and stop_patience must be at least 1")
+        if not 0 < self.lr_min <= self.learning_rate:
+            raise ConfigError(f"got lr_min={self.lr_min}, learning_rate={self.learning_rate}; expected 0 < min <= rate")

@@ -1,0 +1,107 @@
+"""The graph VAE: encoder and decoder under one roof, with NumPy-facing encode and decode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from invertnas.gvae.config import GVAEConfig
+from invertnas.gvae.decoder import Decoder
+from invertnas.gvae.encoder import Encoder
+from invertnas.gvae.losses import edge_loss, kl_loss, node_loss
+from invertnas.spaces.spec import FloatArray, GraphBatch, IntArray
+
+CHUNK = 4096  # graphs per inference call; bounds memory
+
+
+@keras.saving.register_keras_serializable(package="invertnas")
+class GVAE(keras.Model):
+    """Graph variational autoencoder (paper section 3.1).
+
+    `GVAE.create` returns a model whose weights exist, ready for training or `load_weights`.
+    """
+
+    def __init__(self, config: GVAEConfig, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.config, self.seed = config, seed
+        self.encoder = Encoder(config, seed, name="encoder")
+        self.decoder = Decoder(config, seed, name="decoder")
+
+    @classmethod
+    def create(cls, config: GVAEConfig, *, seed: int = 0) -> GVAE:
+        """A built model: every weight is created by one eager pass over an empty graph."""
+        model = cls(config, seed, name="gvae")
+        nodes = config.num_nodes
+        model([tf.zeros((1, nodes, config.num_ops)), tf.zeros((1, nodes, nodes))])
+        return model
+
+    def call(
+        self, inputs: list[tf.Tensor], noise: tf.Tensor | None = None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Reconstruct graphs.
+
+        Args:
+            inputs: [(B, N, F) operations, (B, N, N) adjacency].
+            noise: (B, N, L) standard normal sample, or None to decode the mean.
+            training: whether batch statistics and dropout are used.
+
+        Returns:
+            Operation logits (B, N, F), edge logits (B, N, N, 2), mean and log-variance (B, N, L).
+        """
+        mean, log_var = self.encoder(inputs, training=training)
+        latent = mean
+        if noise is not None:
+            latent = mean + self.config.noise_scale * tf.exp(0.5 * log_var) * noise
+        op_logits, edge_logits = self.decoder(latent, training=training)
+        return op_logits, edge_logits, mean, log_var
+
+    def losses_of(self, inputs: list[tf.Tensor], noise: tf.Tensor | None, training: bool) -> dict[str, tf.Tensor]:
+        """Named scalars `node`, `edge`, `kl` and their weighted sum `total` (Eq. 1)."""
+        op_logits, edge_logits, mean, log_var = self(inputs, noise=noise, training=training)
+        terms = {
+            "node": node_loss(inputs[0], op_logits),
+            "edge": edge_loss(inputs[1], edge_logits),
+            "kl": kl_loss(mean, log_var),
+        }
+        cfg = self.config
+        total = cfg.node_weight * terms["node"] + cfg.edge_weight * terms["edge"] + cfg.kl_weight * terms["kl"]
+        return {**terms, "total": total}
+
+    def encode(self, graphs: GraphBatch) -> FloatArray:
+        """Latent means, flattened row-major to (B, N * L), with inference statistics."""
+        parts = [
+            self._encode(tf.constant(graphs.ops[start : start + CHUNK]), tf.constant(graphs.adjacency[start : start + CHUNK]))
+            for start in range(0, len(graphs), CHUNK)
+        ]
+        return np.concatenate([part.numpy() for part in parts]) if parts else np.zeros((0, self.config.flat_dim), np.float32)
+
+    def decode(self, latents: FloatArray) -> tuple[IntArray, IntArray]:
+        """Most probable graphs of (B, N * L) latents: (B, N) operations and (B, N, N) adjacency."""
+        parts = [self._decode(tf.constant(latents[start : start + CHUNK])) for start in range(0, len(latents), CHUNK)]
+        nodes = self.config.num_nodes
+        if not parts:
+            return np.zeros((0, nodes), np.int64), np.zeros((0, nodes, nodes), np.int64)
+        return np.concatenate([p[0].numpy() for p in parts]), np.concatenate([p[1].numpy() for p in parts])
+
+    @tf.function(reduce_retracing=True)
+    def _encode(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
+        mean, _ = self.encoder([ops, adjacency], training=False)
+        return tf.reshape(mean, (-1, self.config.flat_dim))
+
+    @tf.function(reduce_retracing=True)
+    def _decode(self, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        shaped = tf.reshape(latents, (-1, self.config.num_nodes, self.config.latent_dim))
+        op_logits, edge_logits = self.decoder(shaped, training=False)
+        return tf.argmax(op_logits, axis=-1), tf.argmax(edge_logits, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Everything `from_config` needs."""
+        return {**super().get_config(), "config": self.config.to_dict(), "seed": self.seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GVAE:
+        """Inverse of `get_config`."""
+        return cls(**{**config, "config": GVAEConfig.from_dict(config["config"])})

@@ -1,0 +1,184 @@
+"""Pretraining of the GVAE: compiled epochs, plateau schedule, early stopping, exact resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from invertnas.errors import ArtefactError, ConfigError
+from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
+from invertnas.gvae.model import GVAE
+from invertnas.io import read_arrays, sha256_arrays, write_arrays
+from invertnas.seeding import generator, tf_seed
+from invertnas.spaces.spec import GraphBatch, IntArray
+
+TERMS = ("node", "edge", "kl", "total")
+CHECKPOINT_EVERY_S = 60.0
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where training stands; everything early stopping and the schedule need."""
+
+    epoch: int = 0
+    learning_rate: float = 1e-3
+    best_loss: float = float("inf")
+    best_epoch: int = -1
+    plateau: int = 0
+
+
+def split_indices(count: int, *, seed: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Random 80/10/10 split of `count` graphs into train, validation and test indices."""
+    order = generator(seed, "split").permutation(count)
+    first, second = int(0.8 * count), int(0.9 * count)
+    return order[:first], order[first:second], order[second:]
+
+
+class GVAETrainer:
+    """Trains a GVAE on a set of graphs (paper section 3.1 and Appendix H).
+
+    The monitored quantity is the total loss of Eq. 1 on the validation graphs, with inference
+    statistics. The rate falls by `lr_factor` after `lr_patience` epochs without improvement;
+    training ends after `stop_patience` such epochs or at `epochs`; the best weights are kept.
+
+    Args:
+        config: model hyperparameters.
+        train: optimisation hyperparameters.
+        graphs: all graphs; split inside by the seed.
+
+    Raises:
+        ConfigError: if the training part holds less than one batch.
+    """
+
+    def __init__(self, config: GVAEConfig, train: GVAETrainConfig, graphs: GraphBatch) -> None:
+        self.config, self.train_config = config, train
+        self.data_sha256 = sha256_arrays(graphs.ops, graphs.adjacency)
+        self.train_index, self.val_index, self.test_index = split_indices(len(graphs), seed=train.seed)
+        if len(self.train_index) < train.batch_size:
+            raise ConfigError(
+                f"got {len(self.train_index)} training graphs; expected at least one batch of {train.batch_size}"
+            )
+        self._ops, self._adjacency = tf.constant(graphs.ops), tf.constant(graphs.adjacency)
+        self.model = GVAE.create(config, seed=train.seed)
+        self.optimizer = keras.optimizers.Adam(train.learning_rate)
+        self.optimizer.build(self.model.trainable_variables)
+        self.progress = Progress(learning_rate=train.learning_rate)
+        self.best = self._weights()
+        self.history: list[dict[str, float]] = []
+
+    def run(self, checkpoint: Path | None = None, report: Callable[[int, dict[str, float]], None] | None = None) -> GVAE:
+        """Train to the end and return the model with the best weights.
+
+        Args:
+            checkpoint: file to resume from and to write to about once a minute.
+            report: called after each epoch with the epoch number and its losses.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            self.load(checkpoint)
+        saved_at = time.monotonic()
+        while not self.finished:
+            losses = self.run_epoch()
+            if report is not None:
+                report(self.progress.epoch, losses)
+            if checkpoint is not None and time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+                self.save(checkpoint)
+                saved_at = time.monotonic()
+        if checkpoint is not None:
+            self.save(checkpoint)
+        self.model.set_weights(self.best)
+        return self.model
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs or the patience are used up."""
+        stalled = self.progress.epoch - 1 - self.progress.best_epoch
+        return self.progress.epoch >= self.train_config.epochs or stalled >= self.train_config.stop_patience
+
+    def run_epoch(self) -> dict[str, float]:
+        """One pass over the training graphs and one validation; returns the named losses."""
+        progress, seed = self.progress, self.train_config.seed
+        order = generator(seed, "shuffle", progress.epoch).permutation(self.train_index)
+        self.optimizer.learning_rate.assign(progress.learning_rate)
+        train = self._train_epoch(tf.constant(order), tf.constant(tf_seed(seed, "noise", progress.epoch)))
+        val = self._evaluate(tf.constant(self.val_index))
+        losses = {name: float(value) for name, value in zip(TERMS, train.numpy())}
+        losses |= {f"val_{name}": float(value) for name, value in zip(TERMS, val.numpy())}
+        self._update_schedule(losses["val_total"])
+        self.history.append({"epoch": progress.epoch, "learning_rate": progress.learning_rate, **losses})
+        return losses
+
+    def _update_schedule(self, val_loss: float) -> None:
+        progress, cfg = self.progress, self.train_config
+        if val_loss < progress.best_loss:
+            progress.best_loss, progress.best_epoch, progress.plateau = val_loss, progress.epoch, 0
+            self.best = self._weights()
+        else:
+            progress.plateau += 1
+            if progress.plateau >= cfg.lr_patience:
+                progress.learning_rate = max(progress.learning_rate * cfg.lr_factor, cfg.lr_min)
+                progress.plateau = 0
+        progress.epoch += 1
+
+    def _weights(self) -> list[np.ndarray]:
+        return [np.array(weight) for weight in self.model.get_weights()]
+
+    @tf.function
+    def _train_epoch(self, order: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
+        size = self.train_config.batch_size
+        steps = len(self.train_index) // size
+        shape = (size, self.config.num_nodes, self.config.latent_dim)
+        total = tf.zeros(len(TERMS))
+        for step in tf.range(steps):
+            index = order[step * size : (step + 1) * size]
+            noise = tf.random.stateless_normal(shape, noise_seed + tf.stack([0, step]))
+            inputs = [tf.gather(self._ops, index), tf.gather(self._adjacency, index)]
+            with tf.GradientTape() as tape:
+                terms = self.model.losses_of(inputs, noise, training=True)
+            variables = self.model.trainable_variables
+            self.optimizer.apply(tape.gradient(terms["total"], variables), variables)
+            total += tf.stack([terms[name] for name in TERMS])
+        return total / steps
+
+    @tf.function
+    def _evaluate(self, index: tf.Tensor) -> tf.Tensor:
+        inputs = [tf.gather(self._ops, index), tf.gather(self._adjacency, index)]
+        terms = self.model.losses_of(inputs, None, training=False)
+        return tf.stack([terms[name] for name in TERMS])
+
+    def save(self, path: Path) -> None:
+        """Write weights, optimiser, best weights, schedule and history atomically."""
+        arrays: dict[str, np.ndarray] = {f"model_{i}": np.array(v) for i, v in enumerate(self.model.variables)}
+        arrays |= {f"optimizer_{i}": np.array(v) for i, v in enumerate(self.optimizer.variables)}
+        arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
+        arrays["progress"] = np.array(dataclasses.astuple(self.progress))
+        arrays["history"] = np.array([list(row.values()) for row in self.history])
+        arrays["history_names"] = np.array(list(self.history[0]) if self.history else [])
+        arrays["identity"] = np.array(self._identity())
+        write_arrays(path, arrays)
+
+    def load(self, path: Path) -> None:
+        """Continue from `save`. Raises ArtefactError if it belongs to another run."""
+        arrays = read_arrays(path)
+        if str(arrays.get("identity")) != self._identity():
+            raise ArtefactError(
+                f"checkpoint {path} is of another configuration or data set; delete it or choose another folder"
+            )
+        for prefix, variables in (("model", self.model.variables), ("optimizer", self.optimizer.variables)):
+            for index, variable in enumerate(variables):
+                variable.assign(arrays[f"{prefix}_{index}"])
+        self.best = [arrays[f"best_{index}"] for index in range(len(self.best))]
+        epoch, rate, best_loss, best_epoch, plateau = arrays["progress"].tolist()
+        self.progress = Progress(int(epoch), rate, best_loss, int(best_epoch), int(plateau))
+        self.history = [dict(zip(arrays["history_names"].tolist(), row)) for row in arrays["history"].tolist()]
+
+    def _identity(self) -> str:
+        fixed: dict[str, Any] = dataclasses.asdict(self.train_config)
+        fixed.pop("epochs")  # training may be prolonged
+        return f"{self.config} {fixed} {self.data_sha256}"

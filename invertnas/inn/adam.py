@@ -1,0 +1,67 @@
+"""Adam with one fused kernel per stacked tensor, per-member clipping and a guard against NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+
+class StackedAdam:
+    """Adam (beta 0.9, 0.999, eps 1e-7) on tensors whose first axis is the member.
+
+    Each member's gradient is clipped to a global norm of its own. A member whose gradient is not
+    finite takes no part in the step: its gradient is set to zero and the event is counted.
+
+    Args:
+        variables: trainable variables of shape (K, ...).
+        members: K.
+        clip_norm: bound on each member's global gradient norm.
+    """
+
+    BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+
+    def __init__(self, variables: Sequence[tf.Variable], members: int, clip_norm: float) -> None:
+        self.variables, self.members, self.clip_norm = list(variables), members, clip_norm
+        self.first = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
+        self.second = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
+        self.iteration = tf.Variable(0.0, trainable=False)
+        self.skipped = tf.Variable(tf.zeros(members, tf.int32), trainable=False)
+
+    @property
+    def state(self) -> list[tf.Variable]:
+        """Every variable a checkpoint must hold."""
+        return [self.iteration, self.skipped, *self.first, *self.second]
+
+    def reset(self) -> None:
+        """Forget the moments; the count of skipped steps stays."""
+        for variable in (self.iteration, *self.first, *self.second):
+            variable.assign(tf.zeros_like(variable))
+
+    def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
+        """One step, inside or outside a `tf.function`."""
+        axes = [list(range(1, len(g.shape))) for g in gradients]
+        square = tf.add_n([tf.reduce_sum(tf.square(g), axis=a) for g, a in zip(gradients, axes)])
+        finite = tf.math.is_finite(square)
+        scale = tf.where(finite, self.clip_norm / tf.maximum(tf.sqrt(square), self.clip_norm), 0.0)
+        self.skipped.assign_add(tf.cast(~finite, tf.int32))
+        step = self.iteration.assign_add(1.0)
+        for variable, first, second, gradient in zip(self.variables, self.first, self.second, gradients):
+            factor = tf.reshape(scale, [self.members] + [1] * (len(gradient.shape) - 1))
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=first.handle,
+                v=second.handle,
+                beta1_power=tf.pow(self.BETA_1, step),
+                beta2_power=tf.pow(self.BETA_2, step),
+                lr=learning_rate,
+                beta1=self.BETA_1,
+                beta2=self.BETA_2,
+                epsilon=self.EPSILON,
+                grad=tf.math.multiply_no_nan(gradient, factor),
+            )
+
+    def skipped_steps(self) -> list[int]:
+        """Steps each member sat out because its gradient was not finite."""
+        return [int(count) for count in np.asarray(self.skipped)]

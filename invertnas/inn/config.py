@@ -1,0 +1,108 @@
+"""Hyperparameters of the INN ensemble (paper section 3.1, Appendices C, D and H, Tables 12-15)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from invertnas.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class INNConfig:
+    """Architecture of K coupling flows of equal shape.
+
+    Attributes:
+        dim: D = N * L, dimension of x and of [z, y].
+        members: K, flows in the ensemble (paper: 10; 1 for "single").
+        layers: two-sided affine coupling layers per flow.
+        hidden_layers: hidden layers of each subnet.
+        hidden: width of each hidden layer.
+        log_scale_bound: the log-scale is `bound * tanh(.)`, so a factor lies in exp(+-bound).
+        permutation: fixed order of the features before each layer: "reverse" for all, or "random",
+            another one for each member and layer.
+        head_scale: factor on the initial kernel of the last subnet layer; 1 is Glorot's, below 1
+            the flow starts nearer to a permutation.
+    """
+
+    dim: int
+    members: int = 10
+    layers: int = 4
+    hidden_layers: int = 5
+    hidden: int = 256
+    log_scale_bound: float = 1.0
+    permutation: Literal["reverse", "random"] = "reverse"
+    head_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.dim < 2:
+            raise ConfigError(f"got dim={self.dim}; expected at least 2, since a coupling splits the features")
+        if min(self.members, self.layers, self.hidden_layers, self.hidden) < 1:
+            raise ConfigError("members, layers, hidden_layers and hidden must be at least 1")
+        if self.log_scale_bound <= 0:
+            raise ConfigError(f"got log_scale_bound={self.log_scale_bound}; expected a positive number")
+        if self.permutation not in ("reverse", "random"):
+            raise ConfigError(f"got permutation={self.permutation!r}; expected 'reverse' or 'random'")
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class INNTrainConfig:
+    """Objective and optimisation of the ensemble (paper Eq. 2 and 3, Appendix H, Tables 12-15).
+
+    One pass is `steps_per_epoch` steps, or one sweep over the labels repeated `repeat` times.
+
+    Attributes:
+        reg_weight: alpha, factor of the regression loss.
+        rev_weight: beta, factor of the reverse loss.
+        latent_weight: gamma, factor of the latent MMD.
+        kappa: smoothing of the rank weights of Eq. 3.
+        rank_weighted: whether retraining weights regression and reverse loss by rank.
+        repeat: times each label is repeated.
+        batch_size: rows per step.
+        steps_per_epoch: None for a full sweep over the repeated labels.
+        initial_epochs: passes of the initial fit.
+        retrain_epochs: passes of each later round.
+        initial_patience: passes without a better validation loss before the initial fit stops.
+        retrain_patience: the same for later rounds.
+        learning_rate: Adam step at the start of a fit.
+        final_learning_rate: Adam step at its end, reached by a half cosine over the fit.
+        clip_norm: bound on each member's global gradient norm.
+        target_noise: standard deviation of the noise on y in the reverse loss.
+        warm_start: whether a later round continues from the last weights and moments, or draws new.
+        bootstrap: whether each member weights the labels by a bootstrap sample of its own.
+    """
+
+    reg_weight: float = 5.0
+    rev_weight: float = 1.0
+    latent_weight: float = 10.0
+    kappa: float = 0.01
+    rank_weighted: bool = True
+    repeat: int = 20
+    batch_size: int = 64
+    steps_per_epoch: int | None = None
+    initial_epochs: int = 500
+    retrain_epochs: int = 50
+    initial_patience: int = 50
+    retrain_patience: int = 10
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 0.0
+    clip_norm: float = 5.0
+    target_noise: float = 1e-4
+    warm_start: bool = True
+    bootstrap: bool = False
+
+    def __post_init__(self) -> None:
+        counts = ("repeat", "batch_size", "initial_epochs", "retrain_epochs", "initial_patience", "retrain_patience")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ConfigError(f"got {name}={getattr(self, name)}; expected at least 1")
+        if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
+            raise ConfigError(f"got steps_per_epoch={self.steps_per_epoch}; expected None or at least 1")
+        if min(self.reg_weight, self.rev_weight, self.latent_weight, self.final_learning_rate) < 0:
+            raise ConfigError("loss weights and learning rates must not be negative")
+        if min(self.kappa, self.clip_norm, self.learning_rate) <= 0:
+            raise ConfigError("kappa, clip_norm and learning_rate must be positive")

@@ -1,0 +1,229 @@
+"""Training of the INN ensemble: one compiled step for all members, whole epochs compiled."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from invertnas.errors import ConfigError
+from invertnas.inn.adam import StackedAdam
+from invertnas.inn.config import INNTrainConfig
+from invertnas.inn.flow import FlowEnsemble
+from invertnas.inn.losses import latent_mmd, rank_weights, regression_loss, reverse_loss
+from invertnas.seeding import generator, tf_seed
+
+FloatArray = npt.NDArray[np.float32]
+TERMS = ("reg", "rev", "latent", "total")
+
+
+@dataclasses.dataclass(frozen=True)
+class FitReport:
+    """What happened in one fit.
+
+    Attributes:
+        epochs: passes run.
+        steps: gradient steps run.
+        best_epoch: pass whose weights were kept (the last one without validation data).
+        losses: named training losses of the last pass, mean over members.
+        val_total: best validation loss, or None without validation data.
+        skipped: steps each member sat out so far because its gradient was not finite.
+    """
+
+    epochs: int
+    steps: int
+    best_epoch: int
+    losses: dict[str, float]
+    val_total: float | None
+    skipped: list[int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return dataclasses.asdict(self)
+
+
+class INNTrainer:
+    """Fits a FlowEnsemble to (latent, accuracy) pairs.
+
+    Args:
+        flow: a built ensemble; trained in place.
+        config: objective and optimisation.
+        seed: of shuffling, z, noise and bootstrap; every fit derives its own streams from it.
+    """
+
+    def __init__(self, flow: FlowEnsemble, config: INNTrainConfig, *, seed: int) -> None:
+        self.flow, self.config, self.seed = flow, config, seed
+        self.variables: list[tf.Variable] = [variable.value for variable in flow.trainable_variables]
+        self.initial = [variable.numpy() for variable in self.variables] if not config.warm_start else []
+        self.adam = StackedAdam(self.variables, flow.config.members, config.clip_norm)
+        self.best = [tf.Variable(variable, trainable=False) for variable in self.variables]
+
+    def fit(
+        self,
+        x: FloatArray,
+        y: FloatArray,
+        val_x: FloatArray | None = None,
+        val_y: FloatArray | None = None,
+        *,
+        round_index: int = 0,
+    ) -> FitReport:
+        """Train on n labelled latents.
+
+        With validation data, the weights of the best validation loss are kept and training stops
+        after the patience. Without, all passes are run and the last finite weights kept.
+
+        Args:
+            x: (n, D) latents.
+            y: (n,) targets.
+            val_x: (m, D) or None.
+            val_y: (m,) or None.
+            round_index: 0 for the initial fit (Eq. 2), above for retraining (Eq. 3).
+
+        Raises:
+            ConfigError: for empty or mismatching data.
+        """
+        cfg, dim = self.config, self.flow.config.dim
+        if x.ndim != 2 or x.shape[1] != dim or y.shape != (len(x),) or len(x) == 0:
+            raise ConfigError(f"got latents {x.shape} with targets {y.shape}; expected (n, {dim}) and (n,), n > 0")
+        epochs = cfg.initial_epochs if round_index == 0 else cfg.retrain_epochs
+        patience = cfg.initial_patience if round_index == 0 else cfg.retrain_patience
+        if round_index > 0 and not cfg.warm_start:
+            self._restart()
+        steps = cfg.steps_per_epoch or math.ceil(len(x) * cfg.repeat / cfg.batch_size)
+        data = [tf.constant(x, tf.float32), tf.constant(y, tf.float32), tf.constant(self._bootstrap(len(x), round_index))]
+        weighted = tf.constant(cfg.rank_weighted and round_index > 0)
+        validation = None if val_x is None or val_y is None else (tf.constant(val_x), tf.constant(val_y))
+        best_loss, best_epoch, losses, epoch = math.inf, -1, np.zeros(len(TERMS)), 0
+        for epoch in range(epochs):
+            order = self._order(len(x), steps, round_index, epoch)
+            seed = tf.constant(tf_seed(self.seed, "inn-noise", round_index, epoch))
+            span = tf.constant([epoch * steps, epochs * steps], tf.float32)
+            losses = self._epoch(*data, tf.constant(order), seed, span, weighted).numpy()
+            score = self._validate(*validation, seed).numpy() if validation else -float(epoch)
+            if np.isfinite(losses[-1]) and score < best_loss:
+                best_loss, best_epoch = float(score), epoch
+                self._copy(self.variables, self.best)
+            elif epoch - max(best_epoch, 0) >= patience:
+                break
+        self._copy(self.best, self.variables)
+        named = {name: float(value) for name, value in zip(TERMS, losses)}
+        val_total = best_loss if validation and math.isfinite(best_loss) else None
+        return FitReport(epoch + 1, (epoch + 1) * steps, best_epoch, named, val_total, self.adam.skipped_steps())
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Named arrays of weights and optimiser, for a checkpoint."""
+        values = [*self.variables, *self.adam.state]
+        return {f"inn_{index}": value.numpy() for index, value in enumerate(values)}
+
+    def load_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Restore `state`. Raises ConfigError if the shapes are another network's."""
+        variables = [*self.variables, *self.adam.state]
+        for index, variable in enumerate(variables):
+            value = arrays.get(f"inn_{index}")
+            if value is None or tuple(value.shape) != tuple(variable.shape):
+                got = None if value is None else value.shape
+                raise ConfigError(f"got array inn_{index} of shape {got}; expected {tuple(variable.shape)}")
+            variable.assign(value)
+
+    def _restart(self) -> None:
+        for variable, value in zip(self.variables, self.initial):
+            variable.assign(value)
+        self.adam.reset()
+
+    @staticmethod
+    def _copy(sources: list[tf.Variable], targets: list[tf.Variable]) -> None:
+        for source, target in zip(sources, targets):
+            target.assign(source)
+
+    def _bootstrap(self, count: int, round_index: int) -> FloatArray:
+        members = self.flow.config.members
+        if not self.config.bootstrap:
+            return np.ones((members, count), np.float32)
+        rng = generator(self.seed, "inn-bootstrap", round_index)
+        draws = rng.multinomial(count, np.full(count, 1.0 / count), size=members)
+        return draws.astype(np.float32)
+
+    def _order(self, count: int, steps: int, round_index: int, epoch: int) -> npt.NDArray[np.int32]:
+        """(steps, B) row numbers: shuffled sweeps over the repeated labels, the last batch filled up."""
+        size = self.config.batch_size
+        rng = generator(self.seed, "inn-shuffle", round_index, epoch)
+        rows = np.tile(np.arange(count, dtype=np.int32), self.config.repeat)
+        sweeps = math.ceil(steps * size / len(rows))
+        order = np.concatenate([rng.permutation(rows) for _ in range(sweeps)])
+        return order[: steps * size].reshape(steps, size)
+
+    @tf.function(reduce_retracing=True)
+    def _epoch(
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        bootstrap: tf.Tensor,
+        order: tf.Tensor,
+        seed: tf.Tensor,
+        span: tf.Tensor,
+        weighted: tf.Tensor,
+    ) -> tf.Tensor:
+        cfg = self.config
+        total = tf.zeros(len(TERMS))
+        steps = tf.shape(order)[0]
+        for step in tf.range(steps):
+            rows = order[step]
+            batch = tf.gather(x, rows), tf.gather(y, rows), tf.gather(bootstrap, rows, axis=1)
+            losses, gradients = self._gradients(*batch, seed + tf.stack([0, step]), weighted)
+            done = (span[0] + tf.cast(step, tf.float32)) / span[1]
+            rate = 0.5 * (1.0 + tf.cos(math.pi * done))
+            self.adam.apply(gradients, cfg.final_learning_rate + (cfg.learning_rate - cfg.final_learning_rate) * rate)
+            total += losses
+        return total / tf.cast(steps, tf.float32)
+
+    def _gradients(
+        self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor, weighted: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.variables)
+            terms = self.terms(x, y, weights, seed, weighted, noise=self.config.target_noise)
+            # Members are independent, so the sum over members gives each its own gradient.
+            objective = tf.reduce_sum(terms["total"])
+        losses = tf.stack([tf.reduce_mean(terms[name]) for name in TERMS])
+        return losses, tape.gradient(objective, self.variables)
+
+    def terms(
+        self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor, weighted: tf.Tensor, noise: float
+    ) -> dict[str, tf.Tensor]:
+        """Loss terms of Eq. 2 (or Eq. 3 if `weighted`), each (K,).
+
+        Args:
+            x: (B, D) latents, shared by the members.
+            y: (B,) targets.
+            weights: (K, B) weights of the rows, e.g. of a bootstrap sample.
+            seed: (2,) int32, of z and of the noise on y. All members see the same z.
+            weighted: scalar bool, rank weights on regression and reverse loss.
+            noise: standard deviation of the noise on y in the reverse direction.
+        """
+        cfg, members = self.config, self.flow.config.members
+        x_all = tf.tile(x[tf.newaxis], (members, 1, 1))
+        y_all = tf.tile(y[tf.newaxis], (members, 1))
+        weights = tf.cond(weighted, lambda: weights * rank_weights(y_all, cfg.kappa), lambda: weights)
+        z = tf.random.stateless_normal(tf.shape(x) - [0, 1], seed)
+        noisy = y + noise * tf.random.stateless_normal(tf.shape(y), seed + [1, 0])
+        pair = tf.tile(tf.concat([z, noisy[:, tf.newaxis]], axis=1)[tf.newaxis], (members, 1, 1))
+        output, _ = self.flow(x_all)
+        x_hat, _ = self.flow(pair, inverse=True)
+        prior = tf.concat([pair[..., :-1], y_all[..., tf.newaxis]], axis=-1)
+        terms = {
+            "reg": regression_loss(y_all, output[..., -1], weights),
+            "rev": reverse_loss(x_all, x_hat, weights),
+            "latent": latent_mmd(output, prior),
+        }
+        terms["total"] = cfg.reg_weight * terms["reg"] + cfg.rev_weight * terms["rev"] + cfg.latent_weight * terms["latent"]
+        return terms
+
+    @tf.function(reduce_retracing=True)
+    def _validate(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        mask = tf.ones((self.flow.config.members, tf.shape(x)[0]))
+        terms = self.terms(x, y, weights, seed, tf.constant(False), noise=0.0)
+        return tf.reduce_mean(terms["total"])

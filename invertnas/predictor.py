@@ -1,0 +1,179 @@
+"""The invertible performance predictor: GVAE and INN ensemble joined (paper Fig. 1)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from invertnas.errors import ConfigError
+from invertnas.gvae.model import GVAE
+from invertnas.inn.aggregate import idw_weights, mean_weights
+from invertnas.inn.config import INNConfig, INNTrainConfig
+from invertnas.inn.flow import FlowEnsemble
+from invertnas.inn.train import INNTrainer
+from invertnas.io import read_arrays, write_arrays
+from invertnas.search.protocols import Labelled
+from invertnas.seeding import generator
+from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.spec import ArchSpec, FloatArray
+
+SPREAD_SAMPLE = 1000  # random architectures that measure the latent's mean and spread
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictorConfig:
+    """How the INN sees latents and accuracies.
+
+    Attributes:
+        aggregate: "idw" (paper Eq. 8) or "mean".
+        scale_latent: False feeds the GVAE mean as it is (paper); True subtracts the mean
+            and divides by the overall spread (one number) over random architectures of the space.
+        scale_accuracy: False trains on fractions (paper); True standardises them by the median and
+            the spread of the better half of the labels, and clips far below.
+        clip_low: lowest standardised accuracy, when scaled.
+    """
+
+    aggregate: Literal["idw", "mean"] = "idw"
+    scale_latent: bool = False
+    scale_accuracy: bool = False
+    clip_low: float = -3.0
+
+    def __post_init__(self) -> None:
+        if self.aggregate not in ("idw", "mean"):
+            raise ConfigError(f"got aggregate={self.aggregate!r}; expected 'idw' or 'mean'")
+
+
+class InvertiblePredictor:
+    """Predicts accuracies of architectures and architectures of accuracies.
+
+    Implements `invertnas.search.protocols.Surrogate`. The GVAE is frozen: it runs with inference
+    statistics only and none of its variables is ever trained here.
+
+    Args:
+        space: encodes and decodes architectures.
+        gvae: pretrained, with `config.num_nodes` and `num_ops` of the space.
+        inn: ensemble architecture; its `dim` must be the GVAE's N * L.
+        train: optimisation of the ensemble.
+        config: scaling and aggregation.
+        seed: of every random choice.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        gvae: GVAE,
+        inn: INNConfig,
+        train: INNTrainConfig,
+        config: PredictorConfig | None = None,
+        *,
+        seed: int = 0,
+    ) -> None:
+        if inn.dim != gvae.config.flat_dim:
+            raise ConfigError(f"got INN dimension {inn.dim}; expected {gvae.config.flat_dim} = nodes * latent of the GVAE")
+        self.space, self.gvae, self.config = space, gvae, config or PredictorConfig()
+        self.flow = FlowEnsemble.create(inn, seed=seed)
+        self.trainer = INNTrainer(self.flow, train, seed=seed)
+        sample_rng = generator(seed, "latent-spread")
+        latents = gvae.encode(space.encode([space.sample(sample_rng) for _ in range(SPREAD_SAMPLE)]))
+        self.spread = float(latents.std())
+        scaled = self.config.scale_latent
+        self._shift = latents.mean(axis=0) if scaled else np.zeros(inn.dim, np.float32)
+        self._scale = self.spread if scaled else 1.0
+        self._y_shift, self._y_scale = 0.0, 1.0
+        self.weights = mean_weights(inn.members)
+
+    def fit(self, train: Labelled, val: Labelled, *, round_index: int) -> dict[str, Any]:
+        """Fit the ensemble and its aggregation weights; returns the trainer's report.
+
+        Args:
+            train: labelled architectures; fractions.
+            val: labelled architectures for early stopping; may be empty.
+            round_index: 0 for the initial fit, above for retraining.
+        """
+        everything = train.extend(val.archs, val.accuracies)
+        self._fit_accuracy_scale(np.array(everything.accuracies))
+        x, y = self._latents(train.archs), self._to_target(train.accuracies)
+        val_data = (self._latents(val.archs), self._to_target(val.accuracies)) if len(val) else (None, None)
+        report = self.trainer.fit(x, y, *val_data, round_index=round_index)
+        if self.config.aggregate == "idw":
+            targets = self._to_target(everything.accuracies)
+            self.weights = idw_weights(self._forward(self._latents(everything.archs)), targets)
+        return report.to_dict()
+
+    def predict(self, archs: Sequence[ArchSpec]) -> tuple[FloatArray, FloatArray]:
+        """Accuracies (B,) aggregated over members, and the members' own (K, B), as fractions."""
+        members = self._forward(self._latents(archs)) * self._y_scale + self._y_shift
+        return (self.weights @ members).astype(np.float32), members.astype(np.float32)
+
+    def invert(
+        self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
+    ) -> list[ArchSpec | None]:
+        """Decode the inverse of each target through every member (paper Fig. 1, right to left).
+
+        Args:
+            targets: (n,) accuracies, fractions.
+            z_std: standard deviation of z.
+            latent_noise: noise on the latent in units of its spread over the space.
+            rng: source of z and noise.
+
+        Returns:
+            K * n architectures, member by member; None where the decoded graph is invalid.
+        """
+        latents = self.invert_latents(targets, z_std=z_std, rng=rng)
+        if latent_noise > 0:
+            latents += latent_noise * self.spread * rng.standard_normal(latents.shape, np.float32)
+        return self.space.decode(*self.gvae.decode(latents))
+
+    def invert_latents(self, targets: FloatArray, *, z_std: float, rng: np.random.Generator) -> FloatArray:
+        """(K * n, D) GVAE latents of (n,) accuracies with sampled z; all members share z."""
+        cfg = self.flow.config
+        pair = np.empty((len(targets), cfg.dim), np.float32)
+        pair[:, :-1] = z_std * rng.standard_normal((len(targets), cfg.dim - 1), np.float32)
+        pair[:, -1] = (np.asarray(targets) - self._y_shift) / self._y_scale
+        latents = self._invert(tf.constant(pair)).numpy().reshape(-1, cfg.dim)
+        return np.nan_to_num(latents) * self._scale + self._shift
+
+    def save(self, folder: Path) -> None:
+        """Write `predictor.npz`: weights, optimiser, scaling and aggregation."""
+        scale = np.array([self._y_shift, self._y_scale])
+        write_arrays(folder / "predictor.npz", {**self.trainer.state(), "weights": self.weights, "y_scale": scale})
+
+    def load(self, folder: Path) -> None:
+        """Restore `save`. Raises ConfigError if it belongs to another architecture."""
+        arrays = read_arrays(folder / "predictor.npz")
+        self.trainer.load_state(arrays)
+        self.weights = arrays["weights"]
+        self._y_shift, self._y_scale = arrays["y_scale"].tolist()
+
+    def _latents(self, archs: Sequence[ArchSpec]) -> FloatArray:
+        return (self.gvae.encode(self.space.encode(archs)) - self._shift) / self._scale
+
+    def _fit_accuracy_scale(self, accuracies: FloatArray) -> None:
+        if not self.config.scale_accuracy:
+            return
+        better = np.sort(accuracies)[len(accuracies) // 2 :]
+        self._y_shift, self._y_scale = float(better[0]), max(float(better.std()), 1e-4)
+
+    def _to_target(self, accuracies: Sequence[float]) -> FloatArray:
+        scaled = (np.array(accuracies) - self._y_shift) / self._y_scale
+        if self.config.scale_accuracy:
+            scaled = np.maximum(scaled, self.config.clip_low)
+        return scaled.astype(np.float32)
+
+    def _forward(self, latents: FloatArray) -> FloatArray:
+        return self._forward_graph(tf.constant(latents, tf.float32)).numpy()
+
+    @tf.function(reduce_retracing=True)
+    def _forward_graph(self, latents: tf.Tensor) -> tf.Tensor:
+        output, _ = self.flow(tf.tile(latents[tf.newaxis], (self.flow.config.members, 1, 1)))
+        return output[..., -1]
+
+    @tf.function(reduce_retracing=True)
+    def _invert(self, pair: tf.Tensor) -> tf.Tensor:
+        latents, _ = self.flow(tf.tile(pair[tf.newaxis], (self.flow.config.members, 1, 1)), inverse=True)
+        return latents

@@ -1,0 +1,1 @@
+"""Search methods: InvertNAS and baselines, behind one ask/tell protocol."""

@@ -1,0 +1,17 @@
+"""Baselines of the comparison, all behind the ask/tell protocol (TensorFlow is imported on first use)."""
+
+from invertnas.search.baselines.bananas import Bananas, BananasConfig
+from invertnas.search.baselines.local_search import LocalSearch, LocalSearchConfig
+from invertnas.search.baselines.random_search import RandomSearch, RandomSearchConfig
+from invertnas.search.baselines.regularized_evolution import RegularizedEvolution, RegularizedEvolutionConfig
+
+__all__ = [
+    "Bananas",
+    "BananasConfig",
+    "LocalSearch",
+    "LocalSearchConfig",
+    "RandomSearch",
+    "RandomSearchConfig",
+    "RegularizedEvolution",
+    "RegularizedEvolutionConfig",
+]

@@ -1,0 +1,178 @@
+"""BANANAS: Bayesian optimisation with an ensemble of networks on path encodings (White et al., 2021a)."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from invertnas.search.baselines.base import Baseline, require
+from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.spec import ArchSpec, FloatArray, graph_paths
+
+if TYPE_CHECKING:
+    from invertnas.search.baselines.bananas_network import StackedNetworks
+
+END_POINTS = ("input", "output")
+
+
+@dataclasses.dataclass(frozen=True)
+class BananasConfig:
+    """Settings of BANANAS; the defaults are those of naszilla for NAS-Bench-201.
+
+    Attributes:
+        num_init: random architectures at the start.
+        batch_size: k, architectures asked for per round.
+        candidates: mutations to collect for the acquisition.
+        parents: best evaluated architectures to mutate, in turn, until there are enough
+            candidates; more are used only where these give fewer than `batch_size`.
+        cutoff: length of the truncated path encoding: 30 for NAS-Bench-201, 40 for NAS-Bench-101.
+        shortest_path: operations on the shortest path that is counted: 1 for NAS-Bench-201, 0
+            where the input may be wired straight to the output, as in NAS-Bench-101.
+        path_ops: operation indices on paths; None means all but those named input or output.
+        members: networks in the ensemble.
+        hidden_layers: ReLU layers of each network; a linear output follows.
+        width: units of each.
+        epochs: passes over all evaluated architectures per fit.
+        fit_batch_size: architectures per gradient step.
+        learning_rate: of Adam.
+        beta_1: of Adam.
+        beta_2: of Adam.
+
+    Raises:
+        ConfigError: if a number is out of range.
+    """
+
+    num_init: int = 10
+    batch_size: int = 10
+    candidates: int = 100
+    parents: int = 5
+    cutoff: int = 30
+    shortest_path: int = 1
+    path_ops: tuple[int, ...] | None = None
+    members: int = 5
+    hidden_layers: int = 10
+    width: int = 20
+    epochs: int = 150
+    fit_batch_size: int = 32
+    learning_rate: float = 0.01
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int":
+                lowest = 0 if field.name == "shortest_path" else 1
+                require(value >= lowest, f"{field.name} {value}", f"at least {lowest}")
+        require(self.learning_rate > 0, f"learning_rate {self.learning_rate}", "a positive number")
+        require(0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1, f"betas {self.beta_1}, {self.beta_2}", "in [0, 1)")
+        require(self.candidates >= self.batch_size, f"{self.candidates} candidates", f"at least {self.batch_size}")
+
+
+class PathEncoder:
+    """Truncated path encoding (White et al., 2021a, section 4).
+
+    Column i tells whether the architecture holds path i, in the order of length, then of operation
+    indices (lexicographic); longer paths are rarer in random cells and are cut off.
+
+    Args:
+        ops: operation indices that occur on paths.
+        shortest: operations on the shortest path that is counted.
+        longest: operations on the longest path.
+        cutoff: number of columns kept.
+
+    Attributes:
+        paths: the D <= `cutoff` paths, in column order.
+    """
+
+    def __init__(self, ops: Sequence[int], *, shortest: int, longest: int, cutoff: int) -> None:
+        lengths = range(shortest, longest + 1)
+        every = itertools.chain.from_iterable(itertools.product(sorted(ops), repeat=length) for length in lengths)
+        self.paths = tuple(itertools.islice(every, cutoff))
+        self._column = {path: column for column, path in enumerate(self.paths)}
+
+    def encode(self, archs: Sequence[ArchSpec]) -> FloatArray:
+        """(B, D) float32 entries 0 or 1."""
+        encoded = np.zeros((len(archs), len(self.paths)), np.float32)
+        for row, arch in enumerate(archs):
+            encoded[row, [self._column[path] for path in graph_paths(arch) if path in self._column]] = 1.0
+        return encoded
+
+
+class Bananas(Baseline):
+    """Ranks mutations of the best architectures by independent Thompson sampling (ITS).
+
+    Each round fits the networks from scratch on all evaluated architectures. Inputs are path
+    encodings, targets are validation errors in percent, 100 * (1 - accuracy), neither standardised
+    (as naszilla does), and the loss is their mean absolute error. ITS draws one value per candidate
+    from a normal distribution with the mean and standard deviation of the ensemble; the `batch_size`
+    lowest are asked for.
+
+    Args:
+        space: the search space.
+        config: settings.
+        seed: master seed.
+    """
+
+    method = "bananas"
+
+    def __init__(self, space: SearchSpace, config: BananasConfig = BananasConfig(), *, seed: int) -> None:
+        super().__init__(space, config, seed=seed)
+        self.config = config
+        inner = [index for index, name in enumerate(space.op_names) if name not in END_POINTS]
+        self.encoder = PathEncoder(
+            inner if config.path_ops is None else config.path_ops,
+            shortest=config.shortest_path,
+            longest=space.num_nodes - 2,
+            cutoff=config.cutoff,
+        )
+
+    @property
+    def networks(self) -> StackedNetworks:
+        """The ensemble's program, without parameters; TensorFlow is imported on first use."""
+        from invertnas.search.baselines.bananas_network import stacked_networks
+
+        return stacked_networks(len(self.encoder.paths), self.config)
+
+    def _propose(self) -> tuple[list[ArchSpec], dict[str, Any]]:
+        config, known = self.config, len(self.history)
+        if known < config.num_init:
+            return self._fresh(config.num_init - known), {"phase": "init"}
+        candidates = self._candidates()
+        if not candidates:
+            return self._fresh(config.batch_size), {"phase": "random", "candidates": 0}
+        if len(candidates) <= config.batch_size:
+            return candidates, {"phase": "mutate", "candidates": len(candidates)}
+        report, errors = self._predict(candidates)
+        drawn = self._rng("its", known).normal(errors.mean(axis=0), errors.std(axis=0))
+        chosen = np.argsort(drawn, kind="stable")[: config.batch_size]
+        note = {"phase": "model", "candidates": len(candidates), **report}
+        return [candidates[index] for index in chosen], note
+
+    def _candidates(self) -> list[ArchSpec]:
+        """Unknown, distinct one-edit mutations of the best evaluated architectures."""
+        config, rng = self.config, self._rng("candidates", len(self.history))
+        found: dict[str, ArchSpec] = {}
+        for rank, parent in enumerate(self.history.ranked()):
+            if len(found) >= config.candidates or (rank >= config.parents and len(found) >= config.batch_size):
+                break
+            for _ in range(config.candidates):
+                child = self.space.mutate(self.history.archs[parent], rng)
+                identity = self.space.identity(child)
+                if identity not in self.history:
+                    found.setdefault(identity, child)
+        return list(found.values())[: config.candidates]
+
+    def _predict(self, candidates: Sequence[ArchSpec]) -> tuple[dict[str, Any], FloatArray]:
+        """A report of the fit, and the members' errors (members, B) in percent."""
+        history = self.history
+        inputs = self.encoder.encode([history.archs[identity] for identity in history.evaluated])
+        targets = 100.0 * (1.0 - np.array(list(history.accuracies.values())))
+        networks = self.networks
+        theta, losses = networks.fit(inputs, targets.astype(np.float32), seed=self.seed, index=len(history))
+        report = {"mae_first": float(losses[0].mean()), "mae_last": float(losses[-1].mean())}
+        return report, networks.predict(theta, self.encoder.encode(candidates))

@@ -1,0 +1,118 @@
+"""Local search (White et al., 2021b, "Exploring the loss landscape in neural architecture search")."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from invertnas.search.baselines.base import Baseline, require
+from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.spec import ArchSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalSearchConfig:
+    """Settings of local search; the defaults are those of naszilla unless noted.
+
+    Attributes:
+        num_init: random architectures at the start; the best of them is the first incumbent.
+        num_restart: random architectures drawn at each restart; the best of them is the next
+            incumbent. naszilla draws `num_init` again, which spends ten queries a restart.
+        full_neighbourhood: evaluate all neighbours and move to the best, instead of moving to the
+            first better one.
+
+    Raises:
+        ConfigError: if a number is not positive.
+    """
+
+    num_init: int = 10
+    num_restart: int = 1
+    full_neighbourhood: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.num_init >= 1, f"num_init {self.num_init}", "at least 1")
+        require(self.num_restart >= 1, f"num_restart {self.num_restart}", "at least 1")
+
+
+class LocalSearch(Baseline):
+    """Hill climbing over one-edit neighbours in random order, restarted at each local optimum.
+
+    Neighbours evaluated earlier are not asked for again: their known values count, so a step to a
+    known better neighbour costs nothing. Equal accuracy is no improvement. One architecture per
+    ask, except for the random starts.
+
+    Args:
+        space: the search space.
+        config: settings.
+        seed: master seed.
+    """
+
+    method = "local_search"
+
+    def __init__(self, space: SearchSpace, config: LocalSearchConfig = LocalSearchConfig(), *, seed: int) -> None:
+        super().__init__(space, config, seed=seed)
+        self.config = config
+        self._incumbent: str | None = None
+        self._starts: list[str] = []
+        self._optima: list[str] = []
+        self._moves = 0
+
+    @property
+    def incumbent(self) -> str | None:
+        """Identity of the architecture whose neighbours are evaluated; None between descents."""
+        return self._incumbent
+
+    @property
+    def local_optima(self) -> tuple[str, ...]:
+        """Identities of the local optima reached so far, in order."""
+        return tuple(self._optima)
+
+    def _propose(self) -> tuple[list[ArchSpec], dict[str, Any]]:
+        while self._incumbent is not None:
+            unknown, better = self._scan(self._incumbent)
+            if unknown is not None:
+                return [unknown], self._note("climb")
+            if better is None:
+                self._optima.append(self._incumbent)
+            self._moves += 1
+            self._incumbent = better
+        wanted = self.config.num_restart if self._optima else self.config.num_init
+        return self._fresh(wanted - len(self._starts)), self._note("start")
+
+    def _scan(self, incumbent: str) -> tuple[ArchSpec | None, str | None]:
+        """The next neighbour to evaluate, or else the neighbour to move to, or else neither."""
+        history, limit = self.history, self.history.accuracies[incumbent]
+        neighbours = self.space.neighbours(history.archs[incumbent])
+        better: list[str] = []
+        for index in self._rng("order", self._moves).permutation(len(neighbours)):
+            identity = self.space.identity(neighbours[index])
+            if identity not in history:
+                return neighbours[index], None
+            if history.accuracies[identity] > limit:
+                better.append(identity)
+                if not self.config.full_neighbourhood:
+                    break
+        return None, history.best(better) if better else None
+
+    def _observe(self, identities: list[str]) -> None:
+        if self._incumbent is not None:
+            return
+        self._starts += identities
+        if len(self._starts) >= (self.config.num_restart if self._optima else self.config.num_init):
+            self._incumbent, self._starts = self.history.best(self._starts), []
+
+    def _note(self, phase: str) -> dict[str, Any]:
+        value = None if self._incumbent is None else self.history.accuracies[self._incumbent]
+        return {"phase": phase, "incumbent": value, "moves": self._moves, "restarts": len(self._optima)}
+
+    def _extra(self) -> dict[str, Any]:
+        return {
+            "incumbent": self._incumbent,
+            "starts": self._starts,
+            "optima": self._optima,
+            "moves": self._moves,
+        }
+
+    def _restore(self, extra: dict[str, Any]) -> None:
+        self._incumbent, self._moves = extra["incumbent"], int(extra["moves"])
+        self._starts, self._optima = list(extra["starts"]), list(extra["optima"])

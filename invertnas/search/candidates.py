@@ -1,0 +1,143 @@
+"""Candidate generation by the inverse path (paper Algorithm 1, lines 2-10, and its named remedies)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from invertnas.search.config import CandidateConfig
+from invertnas.search.protocols import FloatArray, Labelled, Surrogate
+from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.spec import ArchSpec
+
+
+@dataclasses.dataclass
+class CandidatePool:
+    """New candidates of one round and how they came about (paper Appendix I).
+
+    Attributes:
+        archs: distinct architectures not queried before, by identity.
+        decoded: graphs decoded from the inverse path.
+        valid: of these, valid ones.
+        unique: of these, distinct ones (within the round).
+        novel: of these, never queried before.
+        tries: tries made.
+        escalations: how often the noise grew.
+        neighbours: candidates added as neighbours of incumbents.
+        random: candidates added at random because too few were found.
+    """
+
+    archs: dict[str, ArchSpec] = dataclasses.field(default_factory=dict)
+    decoded: int = 0
+    valid: int = 0
+    unique: int = 0
+    novel: int = 0
+    tries: int = 0
+    escalations: int = 0
+    neighbours: int = 0
+    random: int = 0
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Counts, and validity, uniqueness and novelty as shares of all decoded graphs."""
+        counts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "archs"}
+        shares = {"validity": self.valid, "uniqueness": self.unique, "novelty": self.novel}
+        return counts | {name: value / max(self.decoded, 1) for name, value in shares.items()}
+
+
+def inversion_targets(config: CandidateConfig, seen: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """(rows,) accuracies to invert: 1.0, or a range beyond the best seen."""
+    if config.target == "one":
+        return np.ones(config.rows, np.float32)
+    better = np.sort(seen)[len(seen) // 2 :]
+    reach = config.target_range * max(float(better.std()), 1e-4)
+    return (better[-1] + reach * rng.random(config.rows)).astype(np.float32)
+
+
+def generate_candidates(
+    space: SearchSpace,
+    surrogate: Surrogate,
+    labelled: Labelled,
+    config: CandidateConfig,
+    *,
+    least: int,
+    rng: np.random.Generator,
+) -> CandidatePool:
+    """Distinct unqueried candidates for one round.
+
+    Args:
+        space: gives identities and neighbours.
+        surrogate: its inverse path proposes.
+        labelled: everything queried so far.
+        config: see CandidateConfig.
+        least: size up to which random neighbours and samples fill a pool that stays too small.
+        rng: source of z, noise and fill.
+
+    Returns:
+        The pool; at least `least` architectures unless the space holds no more.
+    """
+    known = {space.identity(arch) for arch in labelled.archs}
+    seen = np.array(labelled.accuracies, np.float32)
+    pool, distinct = CandidatePool(), set[str]()
+    while pool.tries < config.max_retries and len(pool.archs) < config.wanted:
+        decoded = surrogate.invert(
+            inversion_targets(config, seen, rng),
+            z_std=config.z_std + pool.escalations * config.z_std_step,
+            latent_noise=config.latent_noise + pool.escalations * config.latent_noise_step,
+            rng=rng,
+        )
+        before = len(pool.archs)
+        valid = [arch for arch in decoded if arch is not None]
+        for arch in valid:
+            key = space.identity(arch)
+            distinct.add(key)
+            if key not in known:
+                pool.archs.setdefault(key, arch)
+        pool.tries += 1
+        pool.decoded += len(decoded)
+        pool.valid += len(valid)
+        if config.escalate == "always" or len(pool.archs) == before:
+            pool.escalations += 1
+    pool.unique, pool.novel = len(distinct), len(pool.archs)
+    best = sorted(range(len(labelled)), key=lambda i: -labelled.accuracies[i])
+    _add_neighbours(pool, space, [labelled.archs[i] for i in best[: config.mutate_top]], known)
+    _fill(pool, space, [labelled.archs[i] for i in best], known, least, rng)
+    return pool
+
+
+def _add_neighbours(pool: CandidatePool, space: SearchSpace, incumbents: list[ArchSpec], known: set[str]) -> None:
+    before = len(pool.archs)
+    for incumbent in incumbents:
+        for arch in space.neighbours(incumbent):
+            key = space.identity(arch)
+            if key not in known:
+                pool.archs.setdefault(key, arch)
+    pool.neighbours = len(pool.archs) - before
+
+
+def _fill(
+    pool: CandidatePool,
+    space: SearchSpace,
+    ranked: list[ArchSpec],
+    known: set[str],
+    least: int,
+    rng: np.random.Generator,
+) -> None:
+    """Neighbours of the best architectures first, then a bounded number of random samples."""
+    before = len(pool.archs)
+    for incumbent in ranked:
+        if len(pool.archs) >= least:
+            break
+        options = space.neighbours(incumbent)
+        for index in rng.permutation(len(options)):
+            key = space.identity(options[index])
+            if len(pool.archs) < least and key not in known:
+                pool.archs.setdefault(key, options[index])
+    for _ in range(1000 * least):
+        if len(pool.archs) >= least:
+            break
+        arch = space.sample(rng)
+        if space.identity(arch) not in known:
+            pool.archs.setdefault(space.identity(arch), arch)
+    pool.random = len(pool.archs) - before

@@ -1,0 +1,86 @@
+"""Settings of the InvertNAS search (paper Algorithm 1, Appendix H)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from invertnas.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class CandidateConfig:
+    """How candidates are generated each round (Algorithm 1, lines 2-10).
+
+    A try inverts `rows` targets through every member. Its noise grows with the number e of
+    escalations so far in the round: z ~ N(0, (z_std + e * z_std_step)^2), and noise of
+    `latent_noise + e * latent_noise_step` spreads on the inverted latent.
+
+    Attributes:
+        wanted: candidates after which a round stops looking.
+        max_retries: R_max, tries per round.
+        rows: targets inverted per try and member.
+        z_std: initial standard deviation of z (paper: 0).
+        z_std_step: tau (no value in the paper).
+        latent_noise: initial noise on the inverted latent (paper: none; thesis: yes).
+        latent_noise_step: its growth per escalation.
+        escalate: "empty" after a try without a new candidate (paper), or "always".
+        target: "one" inverts y = 1.0 (paper); "beyond_best" inverts the best accuracy seen plus
+            a uniform share of `target_range` times the spread of the better half seen.
+        target_range: see `target`.
+        mutate_top: incumbents whose one-edit neighbours join the pool (paper: 0).
+    """
+
+    wanted: int = 100
+    max_retries: int = 50
+    rows: int = 10
+    z_std: float = 0.0
+    z_std_step: float = 0.1
+    latent_noise: float = 0.0
+    latent_noise_step: float = 0.0
+    escalate: Literal["empty", "always"] = "empty"
+    target: Literal["one", "beyond_best"] = "one"
+    target_range: float = 1.0
+    mutate_top: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.wanted, self.max_retries, self.rows) < 1 or self.mutate_top < 0:
+            raise ConfigError("wanted, max_retries and rows must be at least 1, mutate_top at least 0")
+        if min(self.z_std, self.z_std_step, self.latent_noise, self.latent_noise_step, self.target_range) < 0:
+            raise ConfigError("noise levels and target_range must not be negative")
+        if self.escalate not in ("empty", "always") or self.target not in ("one", "beyond_best"):
+            raise ConfigError(
+                f"got escalate={self.escalate!r}, target={self.target!r}; expected 'empty' or 'always', "
+                "and 'one' or 'beyond_best'"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """The search around the predictor.
+
+    Attributes:
+        initial: architectures queried first.
+        keep: best of them that train; the others validate (paper: 30 and 20; with keep = initial
+            nothing validates).
+        batch: k, queries per round.
+        selection: "greedy" takes the k best by aggregated prediction (paper); "thompson" draws
+            each pick from the Gaussian of the members' mean and spread; "ucb" adds `explore` spreads.
+        explore: weight of the members' spread in "ucb" and "thompson".
+        candidates: candidate generation.
+    """
+
+    initial: int = 30
+    keep: int = 20
+    batch: int = 5
+    selection: Literal["greedy", "thompson", "ucb"] = "greedy"
+    explore: float = 1.0
+    candidates: CandidateConfig = dataclasses.field(default_factory=CandidateConfig)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.keep <= self.initial or self.batch < 1:
+            raise ConfigError(
+                f"got initial={self.initial}, keep={self.keep}, batch={self.batch}; expected 1 <= keep <= initial and batch >= 1"
+            )
+        if self.selection not in ("greedy", "thompson", "ucb"):
+            raise ConfigError(f"got selection={self.selection!r}; expected 'greedy', 'thompson' or 'ucb'")

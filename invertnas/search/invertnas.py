@@ -1,0 +1,133 @@
+"""The InvertNAS search as an ask/tell optimiser (paper section 3.3, Algorithm 1)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from invertnas.errors import ArtefactError, SearchExhaustedError
+from invertnas.io import read_json, write_json
+from invertnas.search.candidates import generate_candidates
+from invertnas.search.config import SearchConfig
+from invertnas.search.protocols import FloatArray, Labelled, Surrogate
+from invertnas.seeding import generator
+from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.spec import ArchSpec
+
+
+class InvertNAS:
+    """Search by inverting a performance predictor.
+
+    First `ask` returns the initial set. Every later one fits the surrogate to all that is labelled,
+    inverts it for candidates, and returns the best of them by the forward path.
+
+    Args:
+        space: the search space.
+        surrogate: predictor to fit and invert.
+        config: search settings.
+        initial: initial architectures, at least `config.initial`; None for uniform samples.
+        seed: of every random choice; candidates of round r depend on (seed, r) alone.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        surrogate: Surrogate,
+        config: SearchConfig,
+        *,
+        initial: Sequence[ArchSpec] | None = None,
+        seed: int,
+    ) -> None:
+        self.space, self.surrogate, self.config, self.seed = space, surrogate, config, seed
+        self.train, self.val = Labelled(), Labelled()
+        self._initial = list(initial) if initial is not None else self._sample_initial()
+        self._round = 0
+        self._rounds: list[dict[str, Any]] = []
+
+    def ask(self) -> list[ArchSpec]:
+        """The initial set, or the next `config.batch` architectures."""
+        if not len(self.train):
+            return self._initial[: self.config.initial]
+        started = time.perf_counter()
+        report = self.surrogate.fit(self.train, self.val, round_index=self._round)
+        fitted = time.perf_counter()
+        labelled = self.train.extend(self.val.archs, self.val.accuracies)
+        rng = generator(self.seed, "candidates", self._round)
+        pool = generate_candidates(
+            self.space, self.surrogate, labelled, self.config.candidates, least=self.config.batch, rng=rng
+        )
+        archs = list(pool.archs.values())
+        if not archs:
+            raise SearchExhaustedError(
+                f"no unqueried architecture is left in {self.space.name} after {len(labelled)} queries; lower the budget"
+            )
+        mean, members = self.surrogate.predict(archs)
+        picks = self._select(mean, members, rng)
+        times = {"fit_s": fitted - started, "candidates_s": time.perf_counter() - fitted}
+        self._rounds.append({"round": self._round, **pool.diagnostics(), "fit": report, **times})
+        return [archs[index] for index in picks]
+
+    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float]) -> None:
+        """Labels of the asked architectures; the initial ones are split into train and validation."""
+        if len(self.train):
+            self.train = self.train.extend(archs, accuracies)
+            self._round += 1
+            return
+        ranked = sorted(range(len(archs)), key=lambda i: -accuracies[i])
+        for name, rows in (("train", ranked[: self.config.keep]), ("val", ranked[self.config.keep :])):
+            setattr(self, name, Labelled().extend([archs[i] for i in rows], [accuracies[i] for i in rows]))
+
+    def save(self, folder: Path) -> None:
+        """Write `optimizer.json` and the surrogate's files."""
+        self.surrogate.save(folder)
+        state = {
+            "round": self._round,
+            "train": self._to_json(self.train),
+            "val": self._to_json(self.val),
+            "rounds": self._rounds,
+        }
+        write_json(folder / "optimizer.json", state)
+
+    def load(self, folder: Path) -> None:
+        """Restore `save`. Raises ArtefactError for a damaged file."""
+        state = read_json(folder / "optimizer.json")
+        try:
+            self._round, self._rounds = int(state["round"]), list(state["rounds"])
+            self.train, self.val = self._from_json(state["train"]), self._from_json(state["val"])
+        except (KeyError, TypeError) as error:
+            raise ArtefactError(f"{folder / 'optimizer.json'} lacks {error}; delete the folder and run again") from error
+        self.surrogate.load(folder)
+
+    def diagnostics(self) -> list[dict[str, Any]]:
+        """One record per round: candidate counts and shares, fit report, seconds."""
+        return list(self._rounds)
+
+    def _sample_initial(self) -> list[ArchSpec]:
+        rng, found = generator(self.seed, "initial"), dict[str, ArchSpec]()
+        for _ in range(1000 * self.config.initial):
+            if len(found) == self.config.initial:
+                break
+            arch = self.space.sample(rng)
+            found.setdefault(self.space.identity(arch), arch)
+        return list(found.values())
+
+    def _select(self, mean: FloatArray, members: FloatArray, rng: np.random.Generator) -> list[int]:
+        spread = self.config.explore * members.std(axis=0)
+        if self.config.selection == "greedy":
+            score = mean
+        elif self.config.selection == "ucb":
+            score = mean + spread
+        else:
+            score = mean + spread * rng.standard_normal(len(mean))
+        order = np.argsort(-np.nan_to_num(score, nan=-np.inf), kind="stable")
+        return [int(index) for index in order[: self.config.batch]]
+
+    def _to_json(self, labelled: Labelled) -> list[list[Any]]:
+        return [[self.space.to_string(arch), value] for arch, value in zip(labelled.archs, labelled.accuracies)]
+
+    def _from_json(self, rows: list[list[Any]]) -> Labelled:
+        return Labelled().extend([self.space.from_string(text) for text, _ in rows], [value for _, value in rows])

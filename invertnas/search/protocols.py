@@ -1,0 +1,92 @@
+"""What the search knows of its partners: optimisers are asked and told, surrogates fit and invert."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from invertnas.spaces.spec import ArchSpec
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """Architectures with their validation accuracies (fractions), in query order."""
+
+    archs: tuple[ArchSpec, ...] = ()
+    accuracies: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.archs)
+
+    def extend(self, archs: Sequence[ArchSpec], accuracies: Sequence[float]) -> Labelled:
+        """A copy with more entries at the end."""
+        return Labelled(self.archs + tuple(archs), self.accuracies + tuple(float(a) for a in accuracies))
+
+
+class Optimizer(Protocol):
+    """A search method. The loop belongs to the caller: ask, evaluate, tell, repeat.
+
+    All randomness comes from the seed given at construction, and `state` plus the files written by
+    `save` hold everything: an optimiser restored from them continues exactly as the original.
+    """
+
+    def ask(self) -> list[ArchSpec]:
+        """Architectures to evaluate next, distinct and never asked before; at least one."""
+        ...
+
+    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float]) -> None:
+        """Validation accuracies (fractions) of the architectures last asked for."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the state into an existing folder, between a `tell` and the next `ask`."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Restore what `save` wrote."""
+        ...
+
+    def diagnostics(self) -> list[dict[str, Any]]:
+        """One JSON-ready record per round: candidates, validity, uniqueness, novelty, times."""
+        ...
+
+
+class Surrogate(Protocol):
+    """A performance predictor that can be run backwards."""
+
+    def fit(self, train: Labelled, val: Labelled, *, round_index: int) -> dict[str, Any]:
+        """Train on labelled architectures; round 0 is the initial fit. Returns a JSON-ready report."""
+        ...
+
+    def predict(self, archs: Sequence[ArchSpec]) -> tuple[FloatArray, FloatArray]:
+        """Aggregated accuracy (B,) and the members' accuracies (K, B), in fractions."""
+        ...
+
+    def invert(
+        self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
+    ) -> list[ArchSpec | None]:
+        """Decoded architectures of (n,) target accuracies, n per member, None where invalid.
+
+        Args:
+            targets: accuracies to invert, fractions.
+            z_std: standard deviation of the sampled z.
+            latent_noise: standard deviation of the noise on the inverted latent, in units of the
+                latent's own spread.
+            rng: source of z and noise.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything `load` needs to continue exactly."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Restore what `save` wrote."""
+        ...

@@ -1,0 +1,70 @@
+"""The contract every search space fulfils; implement it to search a space of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray
+
+
+@runtime_checkable
+class SearchSpace(Protocol):
+    """A set of architectures with sampling, encoding, identity and neighbourhood.
+
+    Attributes:
+        name: short name used in paths and tables, e.g. ``"nasbench201"``.
+        op_names: the operation vocabulary; an operation index points into it. F = len(op_names).
+        num_nodes: N, the number of nodes after padding.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def op_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def num_nodes(self) -> int: ...
+
+    def sample(self, rng: np.random.Generator) -> ArchSpec:
+        """One architecture, uniformly at random where the space allows it."""
+        ...
+
+    def is_valid(self, arch: ArchSpec) -> bool:
+        """Whether the graph is a member of the space."""
+        ...
+
+    def identity(self, arch: ArchSpec) -> str:
+        """Canonical name under which an architecture is queried, stored and de-duplicated."""
+        ...
+
+    def isomorphism_class(self, arch: ArchSpec) -> str:
+        """A key equal for architectures that compute the same function."""
+        ...
+
+    def to_string(self, arch: ArchSpec) -> str:
+        """The space's own notation. Raises OutOfDomainError for an invalid graph."""
+        ...
+
+    def from_string(self, text: str) -> ArchSpec:
+        """Inverse of `to_string`. Raises OutOfDomainError for malformed text."""
+        ...
+
+    def encode(self, archs: Sequence[ArchSpec]) -> GraphBatch:
+        """(B, N, F) one-hot operations and (B, N, N) directed adjacency."""
+        ...
+
+    def decode(self, ops: IntArray, adjacency: IntArray) -> list[ArchSpec | None]:
+        """Architectures of (B, N) operation indices and (B, N, N) 0/1 entries; None where invalid."""
+        ...
+
+    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
+        """All valid architectures one edit away, in a fixed order."""
+        ...
+
+    def mutate(self, arch: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+        """One random neighbour."""
+        ...
