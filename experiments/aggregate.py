@@ -34,7 +34,9 @@ def summarise(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
     accuracy of the architecture with the best validation accuracy; `best_test` is the independent
     maximum over all queried architectures, as the thesis reports, and is no result of a search.
     """
-    frame = pd.DataFrame([{key: value for key, value in r.items() if not isinstance(value, (dict, list))} for r in records])
+    frame = pd.DataFrame(
+        [{key: value for key, value in r.items() if not isinstance(value, (dict, list))} for r in records]
+    )
     if frame.empty:
         return pd.DataFrame(columns=COLUMNS)
     rows = []

@@ -13,7 +13,10 @@ Main = Callable[[Sequence[str]], int | None]
 
 
 def guarded(main: Main) -> Main:
-    """`main` that prints an InvertNASError as one line to stderr and returns 1 instead of raising it."""
+    """`main` that prints an InvertNASError as one line to stderr and returns 1 instead of raising it.
+
+    Ctrl-C ends in one line too, with code 130.
+    """
 
     def guard(argv: Sequence[str]) -> int | None:
         try:
@@ -21,6 +24,9 @@ def guarded(main: Main) -> Main:
         except InvertNASError as error:
             print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("interrupted; run the same command again to go on", file=sys.stderr)
+            return 130
 
     return guard
 

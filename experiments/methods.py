@@ -46,9 +46,8 @@ def _invertnas(arguments: MethodArguments, members: int | None = None) -> tuple[
     chosen = arguments.resolved(members)
     gvae = load_gvae(arguments.pretrained, arguments.space)
     inn = chosen.inn_config(gvae.config.flat_dim)
-    predictor = InvertiblePredictor(
-        arguments.space, gvae, inn, chosen.train, chosen.predictor, seed=arguments.seed
-    )
+    config = chosen.predictor_config()
+    predictor = InvertiblePredictor(arguments.space, gvae, inn, chosen.train, config, seed=arguments.seed)
     optimizer = InvertNAS(arguments.space, predictor, chosen.search, seed=arguments.seed)
     return optimizer, chosen.to_dict()
 

@@ -50,7 +50,8 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
     if optimum is not None:
         axes.axhline(top, color="black", linestyle="--", linewidth=1, label="optimum of the space")
     low = min(finals)
-    axes.set_ylim(low - 0.1 * (top - low), top + 0.08 * (top - low))
+    height = max(top - low, 0.1)
+    axes.set_ylim(low - 0.1 * height, top + 0.08 * height)
     axes.set_xlabel("Queries (architectures)")
     axes.set_ylabel("Best validation accuracy so far (%)")
     axes.set_title(f"{DATASET_TITLES.get(dataset, dataset)}: mean and standard deviation over trials")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig, INNTrainConfig
-from invertnas.predictor import PredictorConfig
 from invertnas.search.config import CandidateConfig, SearchConfig
+
+if TYPE_CHECKING:
+    from invertnas.predictor import PredictorConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,19 +21,25 @@ class Preset:
         name: preset name.
         inn: fields of INNConfig except `dim`, which the GVAE gives.
         train: optimisation of the ensemble.
-        predictor: scaling and aggregation.
+        predictor: fields of PredictorConfig: scaling and aggregation.
         search: search and candidate settings.
     """
 
     name: str
     inn: dict[str, Any]
     train: INNTrainConfig
-    predictor: PredictorConfig
+    predictor: dict[str, Any]
     search: SearchConfig
 
     def inn_config(self, dim: int) -> INNConfig:
         """The ensemble's architecture for latents of dimension `dim`."""
         return INNConfig(dim=dim, **self.inn)
+
+    def predictor_config(self) -> PredictorConfig:
+        """Scaling and aggregation; imports TensorFlow."""
+        from invertnas.predictor import PredictorConfig
+
+        return PredictorConfig(**self.predictor)
 
     def with_members(self, members: int | None) -> Preset:
         """The same with another number of flows; unchanged for None."""
@@ -39,14 +47,14 @@ class Preset:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"predictor": dataclasses.asdict(self.predictor_config())}
 
 
 _PAPER = Preset(
     name="paper",
     inn={"members": 10, "layers": 4, "hidden_layers": 5, "hidden": 256},
     train=INNTrainConfig(),
-    predictor=PredictorConfig(),
+    predictor={},
     search=SearchConfig(initial=30, keep=20, batch=5, candidates=CandidateConfig()),
 )
 _THESIS = dataclasses.replace(
@@ -58,7 +66,7 @@ _FAST = Preset(
     train=INNTrainConfig(
         rank_weighted=False, repeat=1, steps_per_epoch=40, initial_epochs=3, retrain_epochs=1, initial_patience=3
     ),
-    predictor=PredictorConfig(scale_latent=True, scale_accuracy=True),
+    predictor={"scale_latent": True, "scale_accuracy": True},
     search=SearchConfig(
         initial=30,
         keep=30,

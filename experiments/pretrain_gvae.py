@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -56,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     rows = np.sort(trainer.test_index)
     metrics = reconstruction_metrics(model, space, GraphBatch(graphs.ops[rows], graphs.adjacency[rows]))
     best = trainer.history[trainer.progress.best_epoch]
-    extra = {
+    extra: dict[str, Any] = {
         "train": dataclasses.asdict(train),
         "metrics": {f"test_{name}": value for name, value in metrics.items()}
         | {name: best[name] for name in ("val_node", "val_edge", "val_kl", "val_total")},
@@ -64,9 +65,7 @@ def main(argv: Sequence[str]) -> None:
         "best_epoch": trainer.progress.best_epoch,
         "last_run_wall_s": round(time.perf_counter() - started, 1),
     }
-    save_gvae(
-        Path(FLAGS.pretrained), model, space.name, data_sha256=trainer.data_sha256, seed=train.seed, extra=extra
-    )
+    save_gvae(Path(FLAGS.pretrained), model, space.name, data_sha256=trainer.data_sha256, seed=train.seed, extra=extra)
     print({name: round(value, 6) for name, value in extra["metrics"].items()})
 
 

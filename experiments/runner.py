@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 from experiments.benchmarks import open_analysis, open_benchmark
 from experiments.methods import MethodArguments, build, is_invertnas
 from invertnas.benchmarks.base import Analysis, Benchmark
-from invertnas.errors import ArtefactError, BudgetError
+from invertnas.errors import ArtefactError, BudgetError, OutOfDomainError, SearchExhaustedError
 from invertnas.io import read_json, versions, write_json
 from invertnas.search.protocols import Optimizer
 
@@ -75,9 +76,12 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
         The content of `task.path`.
 
     Raises:
-        InvertNASError: bad data set, budget, weights, or a result of another setting in the way.
+        InvertNASError: bad data set, budget, weights or folder, or a result or checkpoint of another
+            setting in the way.
     """
     bench = open_benchmark(task.benchmark, task.queries)
+    if task.dataset not in bench.datasets:
+        raise OutOfDomainError(f"got data set {task.dataset!r}; expected one of {', '.join(bench.datasets)}")
     arguments = MethodArguments(bench.space, task.queries, task.preset, task.members, task.pretrained, task.seed)
     if task.path.exists():
         return _finished(task)
@@ -117,7 +121,9 @@ def _finished(task: SearchTask) -> dict[str, Any]:
 def _check_budget(task: SearchTask, config: dict[str, Any]) -> None:
     initial = config.get("search", {}).get("initial", 1)
     if task.queries < initial:
-        raise BudgetError(f"got a budget of {task.queries} queries; the initial set alone takes {initial}, raise the budget")
+        raise BudgetError(
+            f"got a budget of {task.queries} queries; the initial set alone takes {initial}, raise the budget"
+        )
 
 
 class _Progress:
@@ -125,6 +131,8 @@ class _Progress:
 
     def __init__(self, task: SearchTask, bench: Benchmark, optimizer: Optimizer, config: dict[str, Any]) -> None:
         self.task, self.bench, self.optimizer, self.config = task, bench, optimizer, config
+        setting = {**task.labels_of_method(), "labels": bench.labels, "config": config}
+        self.setting = json.loads(json.dumps(setting))  # as it reads back from a checkpoint
         self.curve: list[dict[str, Any]] = []
         self.best = 0.0
         self.earlier_s, self.started = 0.0, time.perf_counter()
@@ -135,36 +143,63 @@ class _Progress:
         return self.earlier_s + time.perf_counter() - self.started
 
     def round(self) -> None:
-        """Ask, query within the budget, tell."""
-        archs = self.optimizer.ask()[: self.bench.ledger.remaining]
-        self.optimizer.tell(archs, [self._query(arch) for arch in archs])
+        """Ask, query within the budget, tell. Raises SearchExhaustedError if nothing new is asked."""
+        spent = self.bench.ledger.spent
+        archs, values = self.optimizer.ask(), list[float]()
+        for arch in archs:
+            if self.bench.ledger.remaining:
+                values.append(self._query(arch))
+        self.optimizer.tell(archs[: len(values)], values)
+        if self.bench.ledger.spent == spent:
+            raise SearchExhaustedError(
+                f"{self.task.method} asked for nothing new after {spent} queries; lower the budget"
+            )
 
     def _query(self, arch: Any) -> float:
+        spent = self.bench.ledger.spent
         value = self.bench.query(arch, self.task.dataset)
-        self.curve.append({"arch": self.bench.space.to_string(arch), "val": value})
+        if self.bench.ledger.spent > spent:  # a repeated question is free and no point of the curve
+            self.curve.append({"arch": self.bench.space.to_string(arch), "val": value})
         self.best = max(self.best, value)
         return value
 
     def save(self) -> None:
         """Write a complete checkpoint beside the last one, then switch to it."""
         folder = self.task.partial / f"at_{len(self.curve)}"
-        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "setting.json", self.setting)
         self.optimizer.save(folder)
-        write_json(self.task.partial / "latest.json", {"at": folder.name, "curve": self.curve, "wall_s": self.wall_s})
+        self._point_to(folder.name)
         for old in self.task.partial.glob("at_*"):
             if old != folder:
                 shutil.rmtree(old, ignore_errors=True)
 
+    def _point_to(self, at: str | None) -> None:
+        content = {"at": at, "setting": self.setting, "curve": self.curve, "wall_s": self.wall_s}
+        write_json(self.task.partial / "latest.json", content)
+
     def resume(self) -> None:
-        """Restore the last complete checkpoint, if any; its queries are booked again."""
+        """Restore the last complete checkpoint, if any; its queries are booked again.
+
+        Raises:
+            OutputError: the folder cannot be written, found out before the first query.
+            ArtefactError: the checkpoint is damaged or of another setting.
+        """
         pointer = self.task.partial / "latest.json"
         if not pointer.exists():
-            return
+            return self._point_to(None)
         saved = read_json(pointer)
-        self.optimizer.load(self.task.partial / saved["at"])
-        for entry in saved["curve"]:
-            self._query(self.bench.space.from_string(entry["arch"]))
-        self.earlier_s = float(saved["wall_s"])
+        try:
+            if saved["setting"] != self.setting:
+                raise ArtefactError(f"{pointer} is of another setting; choose another --out or delete {pointer.parent}")
+            if saved["at"] is not None:
+                self.optimizer.load(pointer.parent / saved["at"])
+            for entry in saved["curve"]:
+                self._query(self.bench.space.from_string(entry["arch"]))
+            self.earlier_s = float(saved["wall_s"])
+        except (KeyError, TypeError, FileNotFoundError) as error:
+            raise ArtefactError(
+                f"{pointer} is damaged ({type(error).__name__}: {error}); delete {pointer.parent} and run again"
+            ) from error
 
     def record(self, analysis: Analysis) -> dict[str, Any]:
         """The result: only here, after the last query, are test accuracies looked up."""

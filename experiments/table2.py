@@ -15,13 +15,13 @@ from absl import app, flags
 from experiments import cli
 from experiments.aggregate import curves, read_records, write_table
 from experiments.benchmarks import open_analysis
-from experiments.methods import METHODS
+from experiments.methods import METHODS, is_invertnas
 from experiments.plots import plot_curves
 from experiments.pool import run_all
 from experiments.presets import DEFAULT, PRESETS
 from experiments.runner import SearchTask
 from invertnas.benchmarks.nasbench201 import DATASETS
-from invertnas.errors import ConfigError, OutOfDomainError
+from invertnas.errors import BudgetError, ConfigError, OutOfDomainError
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = flags.FLAGS
@@ -41,19 +41,9 @@ def tasks_from_flags(table: str) -> list[SearchTask]:
     """All searches of the table, seed by seed, so that early results cover every row.
 
     Raises:
-        ConfigError, OutOfDomainError: for an unknown name or a number out of range.
+        ConfigError, OutOfDomainError, BudgetError: for an unknown name or a number out of range.
     """
-    for dataset in FLAGS.dataset:
-        if dataset not in DATASETS:
-            raise OutOfDomainError(f"got data set {dataset!r}; expected one of {', '.join(DATASETS)}")
-    for method in FLAGS.methods:
-        if method not in METHODS:
-            raise ConfigError(f"got method {method!r}; expected one of {', '.join(METHODS)}")
-    if FLAGS.preset not in PRESETS:
-        raise ConfigError(f"got preset {FLAGS.preset!r}; expected one of {', '.join(PRESETS)}")
-    for name in ("queries", "trials", "jobs"):
-        if FLAGS[name].value < 1:
-            raise ConfigError(f"got --{name}={FLAGS[name].value}; expected at least 1")
+    _check_flags()
     return [
         SearchTask(
             table=table,
@@ -68,9 +58,30 @@ def tasks_from_flags(table: str) -> list[SearchTask]:
             pretrained=Path(FLAGS.pretrained),
         )
         for trial in range(FLAGS.trials)
-        for method in FLAGS.methods
-        for dataset in FLAGS.dataset
+        for method in dict.fromkeys(FLAGS.methods)
+        for dataset in dict.fromkeys(FLAGS.dataset)
     ]
+
+
+def _check_flags() -> None:
+    for dataset in FLAGS.dataset:
+        if dataset not in DATASETS:
+            raise OutOfDomainError(f"got data set {dataset!r}; expected one of {', '.join(DATASETS)}")
+    for method in FLAGS.methods:
+        if method not in METHODS:
+            raise ConfigError(f"got method {method!r}; expected one of {', '.join(METHODS)}")
+    if FLAGS.preset not in PRESETS:
+        raise ConfigError(f"got preset {FLAGS.preset!r}; expected one of {', '.join(PRESETS)}")
+    for name in ("queries", "trials", "jobs"):
+        if getattr(FLAGS, name) < 1:
+            raise ConfigError(f"got --{name}={FLAGS[name].value}; expected at least 1")
+    if FLAGS.seed < 0:
+        raise ConfigError(f"got --seed={FLAGS.seed}; expected at least 0")
+    initial = PRESETS[FLAGS.preset].search.initial
+    if FLAGS.queries < initial and any(map(is_invertnas, FLAGS.methods)):
+        raise BudgetError(
+            f"got --queries={FLAGS.queries}; InvertNAS's initial set alone takes {initial}, raise the budget"
+        )
 
 
 def table_name(base: str) -> str:
@@ -88,7 +99,8 @@ def main(argv: Sequence[str]) -> None:
     run_all(tasks_from_flags(name), FLAGS.jobs)
     out = Path(FLAGS.out)
     print(write_table(out, name, "Table 2: NAS-Bench-201"))
-    for (benchmark, dataset), methods in curves(read_records(out / name)).items():
+    records = [record for record in read_records(out / name) if record["queries"] == FLAGS.queries]
+    for (benchmark, dataset), methods in curves(records).items():
         optimum, _ = open_analysis(benchmark).optimum(dataset)
         plot_curves(out / "figures" / f"{name}_{dataset}.png", dataset, methods, optimum)
 

@@ -74,7 +74,9 @@ class InvertiblePredictor:
         seed: int = 0,
     ) -> None:
         if inn.dim != gvae.config.flat_dim:
-            raise ConfigError(f"got INN dimension {inn.dim}; expected {gvae.config.flat_dim} = nodes * latent of the GVAE")
+            raise ConfigError(
+                f"got INN dimension {inn.dim}; expected {gvae.config.flat_dim} = nodes * latent of the GVAE"
+            )
         self.space, self.gvae, self.config = space, gvae, config or PredictorConfig()
         self.flow = FlowEnsemble.create(inn, seed=seed)
         self.trainer = INNTrainer(self.flow, train, seed=seed)
@@ -82,7 +84,7 @@ class InvertiblePredictor:
         latents = gvae.encode(space.encode([space.sample(sample_rng) for _ in range(SPREAD_SAMPLE)]))
         self.spread = float(latents.std())
         scaled = self.config.scale_latent
-        self._shift = latents.mean(axis=0) if scaled else np.zeros(inn.dim, np.float32)
+        self._shift: FloatArray = latents.mean(axis=0) if scaled else np.zeros(inn.dim, np.float32)
         self._scale = self.spread if scaled else 1.0
         self._y_shift, self._y_scale = 0.0, 1.0
         self.weights = mean_weights(inn.members)
@@ -108,7 +110,9 @@ class InvertiblePredictor:
     def predict(self, archs: Sequence[ArchSpec]) -> tuple[FloatArray, FloatArray]:
         """Accuracies (B,) aggregated over members, and the members' own (K, B), as fractions."""
         members = self._forward(self._latents(archs)) * self._y_scale + self._y_shift
-        return (self.weights @ members).astype(np.float32), members.astype(np.float32)
+        weights = self.weights[:, np.newaxis] * np.isfinite(members)
+        total = np.maximum(weights.sum(axis=0), np.finfo(np.float64).tiny)
+        return ((weights * np.nan_to_num(members)).sum(axis=0) / total).astype(np.float32), members.astype(np.float32)
 
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator

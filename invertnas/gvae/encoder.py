@@ -5,6 +5,8 @@ Paper section 3.1: five GIN layers of 128, 128, 128, 128, 16 channels (Spektral)
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -20,7 +22,8 @@ class GINLayer(keras.layers.Layer):
 
     Spektral's layer is built eagerly here, since Keras would otherwise trace its build in a scratch
     graph, and is run once, since its inner MLP has no weights before its first call. Its kernels
-    of equal shape would start identical (one shared initialiser); each gets a seed of its own.
+    of equal shape would start identical (one shared initialiser); each gets a seed of its own. (An
+    `assign` in `build` would be lost: Keras builds inside a stateless scope and initialises later.)
 
     Args:
         channels: C, output channels.
@@ -36,7 +39,9 @@ class GINLayer(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.channels, self.mlp_hidden, self.activation_name, self.seed = channels, mlp_hidden, activation, seed
-        self.gin = GINConvBatch(channels, mlp_hidden=[channels] * mlp_hidden, activation=activation)
+        self.gin = GINConvBatch(
+            channels, mlp_hidden=[channels] * mlp_hidden, activation=activation, kernel_initializer=_seeded(seed)
+        )
 
     def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
         """Create all weights, with distinct kernels."""
@@ -44,10 +49,6 @@ class GINLayer(keras.layers.Layer):
         with tf.init_scope():
             self.gin.build([(None, nodes, features), (None, nodes, nodes)])
             self.gin([tf.zeros((1, nodes, features)), tf.zeros((1, nodes, nodes))])
-            for index, layer in enumerate(self.gin.mlp.layers):
-                if isinstance(layer, keras.layers.Dense):
-                    initializer = keras.initializers.GlorotUniform(seed=self.seed * 1000 + index)
-                    layer.kernel.assign(initializer(layer.kernel.shape))
         self.built = True
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -107,6 +108,12 @@ class Encoder(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Encoder:
         """Inverse of `get_config`."""
         return cls(**{**config, "config": GVAEConfig.from_dict(config["config"])})
+
+
+def _seeded(seed: int) -> Callable[..., tf.Tensor]:
+    """Glorot-uniform initialiser that takes the next seed on every call."""
+    index = itertools.count(seed * 1000)
+    return lambda shape, dtype=None: keras.initializers.GlorotUniform(seed=next(index))(shape, dtype)
 
 
 def _dense(units: int, seed: int, name: str) -> keras.layers.Dense:

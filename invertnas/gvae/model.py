@@ -73,10 +73,16 @@ class GVAE(keras.Model):
     def encode(self, graphs: GraphBatch) -> FloatArray:
         """Latent means, flattened row-major to (B, N * L), with inference statistics."""
         parts = [
-            self._encode(tf.constant(graphs.ops[start : start + CHUNK]), tf.constant(graphs.adjacency[start : start + CHUNK]))
+            self._encode(
+                tf.constant(graphs.ops[start : start + CHUNK]), tf.constant(graphs.adjacency[start : start + CHUNK])
+            )
             for start in range(0, len(graphs), CHUNK)
         ]
-        return np.concatenate([part.numpy() for part in parts]) if parts else np.zeros((0, self.config.flat_dim), np.float32)
+        return (
+            np.concatenate([part.numpy() for part in parts])
+            if parts
+            else np.zeros((0, self.config.flat_dim), np.float32)
+        )
 
     def decode(self, latents: FloatArray) -> tuple[IntArray, IntArray]:
         """Most probable graphs of (B, N * L) latents: (B, N) operations and (B, N, N) adjacency."""

@@ -46,9 +46,7 @@ def reconstruction_metrics(gvae: GVAE, space: SearchSpace, graphs: GraphBatch) -
     }
 
 
-def save_gvae(
-    folder: Path, gvae: GVAE, space_name: str, *, data_sha256: str, seed: int, extra: dict[str, Any]
-) -> None:
+def save_gvae(folder: Path, gvae: GVAE, space_name: str, *, data_sha256: str, seed: int, extra: dict[str, Any]) -> None:
     """Write weights, then their description with checksum, versions and `extra` (e.g. metrics)."""
     weights, description = gvae_paths(folder, space_name)
     write_atomic(weights, lambda temporary: gvae.save_weights(temporary))
@@ -78,7 +76,9 @@ def load_gvae(folder: Path, space: SearchSpace) -> GVAE:
     weights, description = gvae_paths(folder, space.name)
     for path in (weights, description):
         if not path.exists():
-            raise DataMissingError(f"no {path}; run `make pretrain_{NAMES[space.name].split('_')[-1]}` or restore the file")
+            raise DataMissingError(
+                f"no {path}; run `make pretrain_{NAMES[space.name].split('_')[-1]}` or restore the file"
+            )
     told = read_json(description)
     missing = [name for name in ("space", "config", "weights_sha256", "seed") if name not in told]
     if missing:

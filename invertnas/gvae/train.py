@@ -73,7 +73,9 @@ class GVAETrainer:
         self.best = self._weights()
         self.history: list[dict[str, float]] = []
 
-    def run(self, checkpoint: Path | None = None, report: Callable[[int, dict[str, float]], None] | None = None) -> GVAE:
+    def run(
+        self, checkpoint: Path | None = None, report: Callable[[int, dict[str, float]], None] | None = None
+    ) -> GVAE:
         """Train to the end and return the model with the best weights.
 
         Args:
@@ -154,8 +156,8 @@ class GVAETrainer:
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser, best weights, schedule and history atomically."""
-        arrays: dict[str, np.ndarray] = {f"model_{i}": np.array(v) for i, v in enumerate(self.model.variables)}
-        arrays |= {f"optimizer_{i}": np.array(v) for i, v in enumerate(self.optimizer.variables)}
+        arrays: dict[str, np.ndarray] = {f"model_{i}": v.numpy() for i, v in enumerate(self.model.variables)}
+        arrays |= {f"optimizer_{i}": v.numpy() for i, v in enumerate(self.optimizer.variables)}
         arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
         arrays["progress"] = np.array(dataclasses.astuple(self.progress))
         arrays["history"] = np.array([list(row.values()) for row in self.history])

@@ -133,7 +133,7 @@ class StackedCoupling(keras.layers.Layer):
         self.log_scale_bound, self.head_scale, self.seed = log_scale_bound, head_scale, seed
         self.first = dim // 2
         self.rest = dim - self.first
-        shape = {"hidden_layers": hidden_layers, "hidden": hidden, "head_scale": head_scale}
+        shape: dict[str, Any] = {"hidden_layers": hidden_layers, "hidden": hidden, "head_scale": head_scale}
         self.net1 = StackedMLP(members, 2 * self.rest, seed=2 * seed, name="net1", **shape)
         self.net2 = StackedMLP(members, 2 * self.first, seed=2 * seed + 1, name="net2", **shape)
 

@@ -19,6 +19,15 @@ from invertnas.seeding import generator, tf_seed
 
 FloatArray = npt.NDArray[np.float32]
 TERMS = ("reg", "rev", "latent", "total")
+_EPOCH = (  # one trace for every number of labels and steps
+    tf.TensorSpec((None, None)),  # x
+    tf.TensorSpec((None,)),  # y
+    tf.TensorSpec((None, None)),  # bootstrap
+    tf.TensorSpec((None, None), tf.int32),  # order
+    tf.TensorSpec((2,), tf.int32),  # seed
+    tf.TensorSpec((2,)),  # span
+    tf.TensorSpec((), tf.bool),  # weighted
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +37,9 @@ class FitReport:
     Attributes:
         epochs: passes run.
         steps: gradient steps run.
-        best_epoch: pass whose weights were kept (the last one without validation data).
-        losses: named training losses of the last pass, mean over members.
-        val_total: best validation loss, or None without validation data.
+        best_epoch: pass of the best mean validation loss (the last one without validation data).
+        losses: named training losses of the last pass, mean over the members with a finite total.
+        val_total: that validation loss, or None without validation data.
         skipped: steps each member sat out so far because its gradient was not finite.
     """
 
@@ -73,8 +82,10 @@ class INNTrainer:
     ) -> FitReport:
         """Train on n labelled latents.
 
-        With validation data, the weights of the best validation loss are kept and training stops
-        after the patience. Without, all passes are run and the last finite weights kept.
+        With validation data, each member keeps the weights of its own best validation loss, and
+        training stops after the patience, counted on the mean over members. Without, all passes
+        are run and each member keeps its last finite weights. A member whose losses are never
+        finite keeps the weights it had before, and the others are not affected.
 
         Args:
             x: (n, D) latents.
@@ -86,32 +97,40 @@ class INNTrainer:
         Raises:
             ConfigError: for empty or mismatching data.
         """
-        cfg, dim = self.config, self.flow.config.dim
-        if x.ndim != 2 or x.shape[1] != dim or y.shape != (len(x),) or len(x) == 0:
-            raise ConfigError(f"got latents {x.shape} with targets {y.shape}; expected (n, {dim}) and (n,), n > 0")
+        cfg = self.config
+        self._check(x, y)
         epochs = cfg.initial_epochs if round_index == 0 else cfg.retrain_epochs
         patience = cfg.initial_patience if round_index == 0 else cfg.retrain_patience
         if round_index > 0 and not cfg.warm_start:
             self._restart()
         steps = cfg.steps_per_epoch or math.ceil(len(x) * cfg.repeat / cfg.batch_size)
-        data = [tf.constant(x, tf.float32), tf.constant(y, tf.float32), tf.constant(self._bootstrap(len(x), round_index))]
+        data = [*self._tensors(x, y), tf.constant(self._bootstrap(len(x), round_index))]
         weighted = tf.constant(cfg.rank_weighted and round_index > 0)
-        validation = None if val_x is None or val_y is None else (tf.constant(val_x), tf.constant(val_y))
-        best_loss, best_epoch, losses, epoch = math.inf, -1, np.zeros(len(TERMS)), 0
+        validation: list[tf.Tensor] = []
+        if val_x is not None and val_y is not None:
+            self._check(val_x, val_y)
+            validation = self._tensors(val_x, val_y)
+        self._copy(self.variables, self.best)
+        best = np.full(self.flow.config.members, math.inf)
+        best_mean, best_epoch, losses, epoch = math.inf, -1, np.zeros((len(TERMS), 1)), 0
         for epoch in range(epochs):
             order = self._order(len(x), steps, round_index, epoch)
             seed = tf.constant(tf_seed(self.seed, "inn-noise", round_index, epoch))
             span = tf.constant([epoch * steps, epochs * steps], tf.float32)
             losses = self._epoch(*data, tf.constant(order), seed, span, weighted).numpy()
-            score = self._validate(*validation, seed).numpy() if validation else -float(epoch)
-            if np.isfinite(losses[-1]) and score < best_loss:
-                best_loss, best_epoch = float(score), epoch
-                self._copy(self.variables, self.best)
+            scores = self._validate(*validation, seed).numpy() if validation else np.full_like(best, -epoch)
+            finite = np.isfinite(losses[-1]) & np.isfinite(scores)
+            kept = self._keep(tf.constant(finite & (scores < best))).numpy()
+            best = np.where(kept, scores, best)
+            mean = float(scores[finite].mean()) if finite.any() else math.inf
+            if mean < best_mean:
+                best_mean, best_epoch = mean, epoch
             elif epoch - max(best_epoch, 0) >= patience:
                 break
         self._copy(self.best, self.variables)
-        named = {name: float(value) for name, value in zip(TERMS, losses)}
-        val_total = best_loss if validation and math.isfinite(best_loss) else None
+        shown = losses[:, np.isfinite(losses[-1])] if np.isfinite(losses[-1]).any() else losses
+        named = {name: float(value) for name, value in zip(TERMS, shown.mean(axis=1))}
+        val_total = best_mean if validation and math.isfinite(best_mean) else None
         return FitReport(epoch + 1, (epoch + 1) * steps, best_epoch, named, val_total, self.adam.skipped_steps())
 
     def state(self) -> dict[str, np.ndarray]:
@@ -129,6 +148,15 @@ class INNTrainer:
                 raise ConfigError(f"got array inn_{index} of shape {got}; expected {tuple(variable.shape)}")
             variable.assign(value)
 
+    def _check(self, x: FloatArray, y: FloatArray) -> None:
+        dim = self.flow.config.dim
+        if x.ndim != 2 or x.shape[1] != dim or y.shape != (len(x),) or len(x) == 0:
+            raise ConfigError(f"got latents {x.shape} with targets {y.shape}; expected (n, {dim}) and (n,), n > 0")
+
+    @staticmethod
+    def _tensors(x: FloatArray, y: FloatArray) -> list[tf.Tensor]:
+        return [tf.constant(x, tf.float32), tf.constant(y, tf.float32)]
+
     def _restart(self) -> None:
         for variable, value in zip(self.variables, self.initial):
             variable.assign(value)
@@ -138,6 +166,16 @@ class INNTrainer:
     def _copy(sources: list[tf.Variable], targets: list[tf.Variable]) -> None:
         for source, target in zip(sources, targets):
             target.assign(source)
+
+    @tf.function
+    def _keep(self, better: tf.Tensor) -> tf.Tensor:
+        """Copy the weights of the (K,) marked members to `best`, where finite; returns the copied members."""
+        for source in self.variables:
+            better &= tf.reduce_all(tf.math.is_finite(source), axis=list(range(1, len(source.shape))))
+        for source, target in zip(self.variables, self.best):
+            mask = tf.reshape(better, [-1] + [1] * (len(source.shape) - 1))
+            target.assign(tf.where(mask, source, target))
+        return better
 
     def _bootstrap(self, count: int, round_index: int) -> FloatArray:
         members = self.flow.config.members
@@ -156,7 +194,7 @@ class INNTrainer:
         order = np.concatenate([rng.permutation(rows) for _ in range(sweeps)])
         return order[: steps * size].reshape(steps, size)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=_EPOCH)
     def _epoch(
         self,
         x: tf.Tensor,
@@ -168,7 +206,8 @@ class INNTrainer:
         weighted: tf.Tensor,
     ) -> tf.Tensor:
         cfg = self.config
-        total = tf.zeros(len(TERMS))
+        x, order = tf.ensure_shape(x, (None, self.flow.config.dim)), tf.ensure_shape(order, (None, cfg.batch_size))
+        total = tf.zeros((len(TERMS), self.flow.config.members))
         steps = tf.shape(order)[0]
         for step in tf.range(steps):
             rows = order[step]
@@ -188,8 +227,7 @@ class INNTrainer:
             terms = self.terms(x, y, weights, seed, weighted, noise=self.config.target_noise)
             # Members are independent, so the sum over members gives each its own gradient.
             objective = tf.reduce_sum(terms["total"])
-        losses = tf.stack([tf.reduce_mean(terms[name]) for name in TERMS])
-        return losses, tape.gradient(objective, self.variables)
+        return tf.stack([terms[name] for name in TERMS]), tape.gradient(objective, self.variables)
 
     def terms(
         self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor, weighted: tf.Tensor, noise: float
@@ -219,11 +257,13 @@ class INNTrainer:
             "rev": reverse_loss(x_all, x_hat, weights),
             "latent": latent_mmd(output, prior),
         }
-        terms["total"] = cfg.reg_weight * terms["reg"] + cfg.rev_weight * terms["rev"] + cfg.latent_weight * terms["latent"]
+        terms["total"] = (
+            cfg.reg_weight * terms["reg"] + cfg.rev_weight * terms["rev"] + cfg.latent_weight * terms["latent"]
+        )
         return terms
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=_EPOCH[:2] + (tf.TensorSpec((2,), tf.int32),))
     def _validate(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        mask = tf.ones((self.flow.config.members, tf.shape(x)[0]))
-        terms = self.terms(x, y, weights, seed, tf.constant(False), noise=0.0)
-        return tf.reduce_mean(terms["total"])
+        x = tf.ensure_shape(x, (None, self.flow.config.dim))
+        weights = tf.ones((self.flow.config.members, tf.shape(x)[0]))
+        return self.terms(x, y, weights, seed, tf.constant(False), noise=0.0)["total"]

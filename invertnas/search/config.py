@@ -80,7 +80,8 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.keep <= self.initial or self.batch < 1:
             raise ConfigError(
-                f"got initial={self.initial}, keep={self.keep}, batch={self.batch}; expected 1 <= keep <= initial and batch >= 1"
+                f"got initial={self.initial}, keep={self.keep}, batch={self.batch}; "
+                "expected 1 <= keep <= initial and batch >= 1"
             )
         if self.selection not in ("greedy", "thompson", "ucb"):
             raise ConfigError(f"got selection={self.selection!r}; expected 'greedy', 'thompson' or 'ucb'")

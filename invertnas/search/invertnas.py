@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from invertnas.errors import ArtefactError, SearchExhaustedError
+from invertnas.errors import ArtefactError, ConfigError, SearchExhaustedError
 from invertnas.io import read_json, write_json
 from invertnas.search.candidates import generate_candidates
 from invertnas.search.config import SearchConfig
@@ -29,8 +29,12 @@ class InvertNAS:
         space: the search space.
         surrogate: predictor to fit and invert.
         config: search settings.
-        initial: initial architectures, at least `config.initial`; None for uniform samples.
+        initial: at least `config.initial` distinct architectures to start from, the first are used;
+            None for uniform samples.
         seed: of every random choice; candidates of round r depend on (seed, r) alone.
+
+    Raises:
+        ConfigError: if `initial` is too small.
     """
 
     def __init__(
@@ -44,7 +48,10 @@ class InvertNAS:
     ) -> None:
         self.space, self.surrogate, self.config, self.seed = space, surrogate, config, seed
         self.train, self.val = Labelled(), Labelled()
-        self._initial = list(initial) if initial is not None else self._sample_initial()
+        given = None if initial is None else list({space.identity(arch): arch for arch in initial}.values())
+        if given is not None and len(given) < config.initial:
+            raise ConfigError(f"got {len(given)} distinct initial architectures; expected at least {config.initial}")
+        self._initial = self._sample_initial() if given is None else given
         self._round = 0
         self._rounds: list[dict[str, Any]] = []
 
@@ -63,7 +70,7 @@ class InvertNAS:
         archs = list(pool.archs.values())
         if not archs:
             raise SearchExhaustedError(
-                f"no unqueried architecture is left in {self.space.name} after {len(labelled)} queries; lower the budget"
+                f"no unqueried architecture left in {self.space.name} after {len(labelled)} queries; lower the budget"
             )
         mean, members = self.surrogate.predict(archs)
         picks = self._select(mean, members, rng)
@@ -98,8 +105,9 @@ class InvertNAS:
         try:
             self._round, self._rounds = int(state["round"]), list(state["rounds"])
             self.train, self.val = self._from_json(state["train"]), self._from_json(state["val"])
-        except (KeyError, TypeError) as error:
-            raise ArtefactError(f"{folder / 'optimizer.json'} lacks {error}; delete the folder and run again") from error
+        except (KeyError, TypeError, ValueError) as error:
+            name = folder / "optimizer.json"
+            raise ArtefactError(f"{name} is damaged ({error!r}); delete the folder and run again") from error
         self.surrogate.load(folder)
 
     def diagnostics(self) -> list[dict[str, Any]]:

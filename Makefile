@@ -1,0 +1,78 @@
+# Front door of InvertNAS: `make help` lists what there is.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.invertnas_installed
+SOURCES := invertnas experiments tests
+BLACK := $(BIN)/python -m black --line-length 120
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+# $(call flag,NAME,VARIABLE) is --NAME='value', or nothing where the variable is not set.
+flag = $(if $(strip $($(2))),--$(1)='$(strip $($(2)))')
+
+PYTHON_CHECK := import sys; \
+	v = sys.version_info[:2]; \
+	sys.exit(None if (3, 10) <= v <= (3, 12) else "%s is Python %d.%d; InvertNAS needs 3.10, 3.11 or 3.12: \
+	pass PYTHON=/path/to/python3.12, and another VENV if $(VENV) exists" % ((sys.executable,) + tuple(v)))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install table2 pretrain_nb201 data_nb201 test test_slow lint types check clean
+
+help: ## List the targets and variables.
+	@echo "usage: make TARGET [VARIABLE=value ...]"
+	@echo
+	@sed -n 's/^\([a-z][a-z0-9_]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+		| while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
+	@echo
+	@echo "variables of table2 (a value not given is the script's own default):"
+	@echo "  TRIALS  QUERIES  SEED  JOBS  MEMBERS  numbers"
+	@echo "  DATASETS  METHODS                     names, comma separated"
+	@echo "  PRESET  OUT                           preset of InvertNAS, results folder"
+	@echo "variables of all: PYTHON (now $(PYTHON)), VENV (now $(VENV))"
+
+install: $(STAMP) ## Create VENV with the pinned requirements and the package, editable; once.
+
+$(STAMP): requirements.txt setup.cfg pyproject.toml
+	@test -x $(BIN)/pip || command -v $(PYTHON) >/dev/null \
+		|| { echo "no $(PYTHON) found; pass PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -c '$(PYTHON_CHECK)'
+	@test -x $(BIN)/pip || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -c '$(PYTHON_CHECK)'
+	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	@touch $@
+
+table2: $(STAMP) ## Search NAS-Bench-201 and print paper Table 2; resumes, and skips finished searches.
+	$(BIN)/python -m experiments.table2 $(call flag,trials,TRIALS) $(call flag,dataset,DATASETS) \
+		$(call flag,methods,METHODS) $(call flag,preset,PRESET) $(call flag,queries,QUERIES) \
+		$(call flag,seed,SEED) $(call flag,out,OUT) $(call flag,jobs,JOBS) $(call flag,members,MEMBERS)
+
+pretrain_nb201: $(STAMP) ## Pretrain the GVAE of NAS-Bench-201 and write it to pretrained/; SEED= for another.
+	$(BIN)/python -m experiments.pretrain_gvae --space=nasbench201 $(call flag,seed,SEED)
+
+data_nb201: $(STAMP) ## Rebuild the NAS-Bench-201 table from CSV=file or PTH=file; OUT= to write elsewhere.
+	$(BIN)/python -m experiments.build_nb201 $(call flag,csv,CSV) $(call flag,pth,PTH) $(call flag,out,OUT)
+
+test: $(STAMP) ## Run the fast tests.
+	$(BIN)/python -m pytest
+
+test_slow: $(STAMP) ## Run the slow tests.
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP) ## Check style: flake8, black, isort.
+	$(BIN)/python -m flake8 $(SOURCES)
+	$(BLACK) --check $(SOURCES)
+	$(BIN)/python -m isort --check-only $(SOURCES)
+
+types: $(STAMP) ## Check types: mypy.
+	$(BIN)/python -m mypy
+
+check: lint types test ## All of lint, types and test.
+
+clean: ## Delete caches and build output; keeps VENV, results and checkpoints.
+	rm -rf build dist invertnas.egg-info .mypy_cache .pytest_cache
+	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,177 @@
+"""From records to tables and plots."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.aggregate import COLUMNS, curves, read_records, summarise, to_markdown, write_table
+from experiments.benchmarks import open_analysis
+from experiments.methods import METHODS
+from experiments.paper import PAPER, PaperValue, paper_value
+from experiments.plots import COLOURS, plot_curves
+from invertnas.io import write_json
+
+STATS = [f"{name}_{part}" for name in ("val", "test", "best_test") for part in ("mean", "std")]
+
+
+def record(method: str = "random", vals: tuple[float, ...] = (0.5, 0.7), **fields: Any) -> dict[str, Any]:
+    """A finished search that queried `vals` in this order."""
+    return {
+        **{"method": method, "benchmark": "nasbench201", "dataset": "cifar100", "preset": "published"},
+        **{"init": "random", "labels": "embedded table", "members": None, "seed": 0, "queries": 192},
+        **{"best_arch": "a", "best_val": max(vals), "test_at_best_val": 0.6, "best_test_seen": 0.65, "wall_s": 2.0},
+        **{"curve": [{"arch": "a", "val": val} for val in vals], "rounds": [], "config": {}, "versions": {}},
+        **fields,
+    }
+
+
+def store(out: Path, table: str, content: dict[str, Any]) -> None:
+    folder = out / table / content["method"] / content["benchmark"] / content["dataset"] / f"q{content['queries']}"
+    write_json(folder / f"seed_{content['seed']}.json", content)
+
+
+def test_means_and_deviations_in_percent() -> None:
+    records = [
+        record(best_val=0.70, test_at_best_val=0.6, best_test_seen=0.65, wall_s=1.0, seed=0),
+        record(best_val=0.74, test_at_best_val=0.7, best_test_seen=0.75, wall_s=4.0, seed=1),
+    ]
+    table = summarise(records)
+    assert list(table.columns) == COLUMNS and len(table) == 1
+    row = table.iloc[0]
+    assert row["trials"] == 2 and row["wall_s_mean"] == 2.5
+    assert [row[name] for name in STATS] == pytest.approx([72.0, 2.0, 65.0, 5.0, 70.0, 5.0])
+    keys = ["benchmark", "dataset", "method", "preset", "init", "labels", "queries"]
+    assert [row[key] for key in keys] == [
+        *("nasbench201", "cifar100", "random", "published", "random", "embedded table", 192)
+    ]
+
+
+def test_columns_are_fixed() -> None:
+    assert COLUMNS == [
+        *("benchmark", "dataset", "method", "preset", "init", "labels", "queries", "trials"),
+        *STATS,
+        *("paper_val", "paper_val_std", "paper_test", "paper_test_std", "wall_s_mean"),
+    ]
+    assert list(summarise([]).columns) == COLUMNS and summarise([]).empty
+
+
+def test_the_papers_numbers_stand_beside_their_rows() -> None:
+    table = summarise(
+        [record("bananas"), record("bananas", queries=150), record("invertnas", dataset="imagenet16-120")]
+    )
+    columns = ["paper_val", "paper_val_std", "paper_test", "paper_test_std"]
+    keys = zip(table["dataset"], table["method"], table["queries"])
+    paper = dict(zip(keys, table[columns].to_numpy(float).tolist()))
+    assert paper["cifar100", "bananas", 192] == [73.49, 0.0, 73.51, 0.0]
+    assert paper["imagenet16-120", "invertnas", 192] == [46.70, 0.06, 47.18, 0.28]
+    assert np.isnan(paper["cifar100", "bananas", 150]).all()
+    assert paper_value("nasbench201", "cifar10", "invertnas", 999) == PaperValue()
+
+
+def test_paper_numbers_belong_to_known_methods_and_possible_accuracies() -> None:
+    assert {method for _, _, method, _ in PAPER} <= set(METHODS)
+    for (benchmark, dataset, _, _), value in PAPER.items():
+        optimum, _ = open_analysis(benchmark).optimum(dataset)
+        assert optimum is not None and value.val is not None and value.val <= 100 * optimum + 0.005
+
+
+def test_rows_are_ordered_by_data_set_budget_and_method() -> None:
+    names = [("imagenet16-120", 192), ("cifar10", 192), ("cifar10", 150), ("cifar100", 192)]
+    shuffled = [record(m, dataset=d, queries=q) for m in reversed(METHODS) for d, q in names]
+    table = summarise(shuffled)
+    order = [("cifar10", 150), ("cifar10", 192), ("cifar100", 192), ("imagenet16-120", 192)]
+    expected = [(d, q, m) for (d, q), m in itertools.product(order, METHODS)]
+    assert list(table[["dataset", "queries", "method"]].itertuples(index=False, name=None)) == expected
+
+
+def test_settings_are_not_averaged_together() -> None:
+    fields: list[dict[str, Any]] = [
+        {"preset": "fast"},
+        {"preset": "paper"},
+        {"labels": "official table", "preset": "fast"},
+    ]
+    table = summarise([record("invertnas", best_val=0.1 * i, **f) for i, f in enumerate(fields * 2, start=1)])
+    assert table["trials"].tolist() == [2, 2, 2]
+    assert table.groupby("preset")["val_mean"].apply(sorted).to_dict() == {
+        "fast": pytest.approx([25.0, 45.0]),
+        "paper": pytest.approx([35.0]),
+    }
+
+
+def test_unknown_test_accuracies_stay_empty() -> None:
+    table = summarise([record(test_at_best_val=None, best_test_seen=None)])
+    assert table[["test_mean", "test_std", "best_test_mean"]].isna().all(axis=None)
+    row = next(line for line in to_markdown(table, "T").splitlines() if line.startswith("| RS"))
+    assert row == "| RS | published | 192 | 1 | 70.00 ± 0.00 | – | – | 72.12 ± 0.90 | 72.31 ± 0.92 | 2.0 |"
+
+
+def test_markdown_has_the_optimum_and_a_row_per_method() -> None:
+    text = to_markdown(summarise([record("random"), record("bananas"), record("random", dataset="cifar10")]), "Title")
+    lines = text.splitlines()
+    assert lines[0] == "# Title"
+    assert [line for line in lines if line.startswith("## ")] == [
+        "## CIFAR-10 (nasbench201, embedded table)",
+        "## CIFAR-100 (nasbench201, embedded table)",
+    ]
+    optima = [line for line in lines if line.startswith("| Optimum of the space")]
+    assert ["91.61" in optima[0] and "94.37" in optima[0], "73.49" in optima[1] and "73.51" in optima[1]] == [True] * 2
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+    assert [line.split("|")[1].strip() for line in lines if "70.00 ±" in line] == ["RS", "RS", "BANANAS"]
+
+
+def test_records_are_found_below_their_table_only(tmp_path: Path) -> None:
+    for seed in (1, 0):
+        store(tmp_path, "table2", record(seed=seed))
+    store(tmp_path, "table2_paper", record(seed=5))
+    (tmp_path / "table2" / "random" / "nasbench201" / "cifar100" / "q192" / "seed_9.partial").mkdir()
+    (tmp_path / "table2" / "random" / "nasbench201" / "cifar100" / "q192" / ".seed_8.json.x.json").write_text("half")
+    assert [found["seed"] for found in read_records(tmp_path / "table2")] == [0, 1]
+
+
+def test_write_table_leaves_markdown_and_csv(tmp_path: Path) -> None:
+    for seed in range(3):
+        store(tmp_path, "table2", record(seed=seed, best_val=0.7 + seed / 100))
+    text = write_table(tmp_path, "table2", "Title")
+    assert (tmp_path / "table2.md").read_text(encoding="utf-8") == text
+    table = pd.read_csv(tmp_path / "table2.csv")
+    assert list(table.columns) == COLUMNS
+    assert table[["trials", "val_mean", "val_std"]].to_numpy().tolist() == [[3, 71.0, 0.8165]]
+
+
+def test_an_empty_folder_gives_an_empty_table(tmp_path: Path) -> None:
+    assert write_table(tmp_path, "table2", "Title").startswith("# Title\n")
+    assert pd.read_csv(tmp_path / "table2.csv").empty
+    assert curves([]) == {}
+
+
+def test_curves_are_running_maxima_cut_to_the_shortest() -> None:
+    records = [record(vals=(0.5, 0.4, 0.7)), record(vals=(0.2, 0.9, 0.1), seed=1), record("bananas", vals=(0.6, 0.1))]
+    found = curves([*records, record(vals=(0.1,), dataset="cifar10")])
+    assert set(found) == {("nasbench201", "cifar100"), ("nasbench201", "cifar10")}
+    methods = found["nasbench201", "cifar100"]
+    assert list(methods) == ["random", "bananas"]
+    np.testing.assert_allclose(methods["random"], [[50, 50], [20, 90]])
+    np.testing.assert_allclose(methods["bananas"], [[60, 60]])
+    np.testing.assert_allclose(found["nasbench201", "cifar10"]["random"], [[10]])
+
+
+@pytest.mark.parametrize("optimum", [0.7349, None])
+def test_the_plot_is_a_picture(tmp_path: Path, optimum: float | None) -> None:
+    rng = np.random.default_rng(0)
+    values = {name: np.maximum.accumulate(rng.uniform(60, 73, (3, 50)), axis=1) for name in METHODS}
+    path = tmp_path / "figures" / "table2_cifar100.png"
+    plot_curves(path, "cifar100", values, optimum)
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 10_000
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert set(COLOURS) == set(METHODS) and len(set(COLOURS.values())) == len(METHODS)
+
+
+def test_a_plot_of_searches_that_start_at_the_optimum(tmp_path: Path) -> None:
+    plot_curves(tmp_path / "x.png", "cifar10", {"random": np.full((2, 5), 91.0)}, 0.91)
+    assert (tmp_path / "x.png").stat().st_size > 5_000

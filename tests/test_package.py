@@ -1,0 +1,234 @@
+"""The package as a whole: its public names, who may import whom, and the commands of the Makefile."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import invertnas
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "invertnas"
+SCRIPTS = ROOT / "experiments"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+NAMES = {
+    *("NASBench201Space", "NASBench201", "NASBench201Analysis", "GVAE", "load_gvae", "FlowEnsemble", "INNConfig"),
+    *("INNTrainConfig", "InvertiblePredictor", "PredictorConfig", "InvertNAS", "SearchConfig", "CandidateConfig"),
+}
+# First part of a module below `invertnas` -> what it may import below `invertnas`, itself aside.
+ALLOWED = {
+    "errors": set(),
+    "seeding": {"errors"},
+    "io": {"errors"},
+    "spaces": {"errors"},
+    "benchmarks": {"spaces", "errors", "io"},
+    "gvae": {"spaces", "errors", "io", "seeding"},
+    "inn": {"errors", "seeding"},
+    "search": {"spaces", "errors", "io", "seeding"},
+    "predictor": {"gvae", "inn", "search.protocols", "spaces", "errors", "io", "seeding"},
+}
+VALUES = {
+    "TRIALS": ("trials", "2"),
+    "DATASETS": ("dataset", "cifar10,cifar100"),
+    "METHODS": ("methods", "random,invertnas"),
+    "PRESET": ("preset", "paper"),
+    "QUERIES": ("queries", "50"),
+    "SEED": ("seed", "7"),
+    "OUT": ("out", "some folder"),
+    "JOBS": ("jobs", "2"),
+    "MEMBERS": ("members", "3"),
+}
+
+
+def start(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the repository, with no variables of an outer make."""
+    outer = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "PYTHON", "VENV", "CSV", "PTH", *VALUES}
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def run(*command: str) -> str:
+    """Standard output of a command that succeeds."""
+    done = start(*command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports anywhere in it, as full names."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path} has a relative import"
+            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [name for name in submodules if is_module(name)]
+            yield from found
+            if len(found) < len(submodules):
+                yield node.module
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / Path(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def within(name: str, allowed: set[str]) -> bool:
+    """Whether a full name is one of, or below one of, the names in `invertnas`."""
+    return any(f"{name}.".startswith(f"invertnas.{prefix}.") for prefix in allowed)
+
+
+def flag_names(path: Path) -> set[str]:
+    """Names of the absl flags that a file defines."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+    return {
+        ast.literal_eval(call.args[0])
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr.startswith("DEFINE_")
+    }
+
+
+def makefile_targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z]\w*):(?!=)", text, re.MULTILINE))
+
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def test_import_is_light() -> None:
+    code = """
+import sys, invertnas
+heavy = {"tensorflow", "keras", "spektral", "numpy", "pandas", "matplotlib"}
+print(sorted(heavy & set(sys.modules)), "GVAE" in dir(invertnas), "GVAE" in vars(invertnas))
+invertnas.SearchConfig, invertnas.NASBench201
+print(sorted((heavy - {"numpy"}) & set(sys.modules)), "SearchConfig" in vars(invertnas))
+"""
+    assert run(sys.executable, "-c", code).splitlines() == ["[] True False", "[] True"]
+
+
+def test_public_names_resolve() -> None:
+    assert set(invertnas.__all__) == NAMES and len(invertnas.__all__) == len(NAMES)
+    assert set(invertnas.__all__) <= set(dir(invertnas))
+    for name in invertnas.__all__:
+        value = getattr(invertnas, name)
+        assert value.__name__ == name and value.__module__.startswith("invertnas.")
+        assert value is getattr(importlib.import_module(value.__module__), name)
+    with pytest.raises(AttributeError, match="module 'invertnas' has no attribute 'Nonsense'"):
+        getattr(invertnas, "Nonsense")
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    declared = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("invertnas")
+        for alias in node.names
+    }
+    assert set(declared) == NAMES
+    for name, module in declared.items():
+        assert getattr(importlib.import_module(str(module)), name) is getattr(invertnas, name)
+
+
+def test_version_has_one_source() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert setup["metadata"]["name"] == "invertnas"
+    assert setup["metadata"]["version"] == "attr: invertnas.__version__"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", invertnas.__version__)
+    sources = [path for path in MODULES if re.search(r"^__version__\b", path.read_text(encoding="utf-8"), re.M)]
+    assert sources == [PACKAGE / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_go_one_way(path: Path) -> None:
+    name = module_name(path)
+    ours = {target for target in imports(path) if target.split(".")[0] in ("invertnas", "experiments", "tests")}
+    if name == "invertnas":
+        assert {target.split(".")[0] for target in ours} == {"invertnas"}
+        return
+    part = name.split(".")[1]
+    assert part in ALLOWED, f"{name} has no rule about what it may import"
+    wrong = {target for target in ours if not within(target, ALLOWED[part] | {part})}
+    assert not wrong, f"{name} may not import {sorted(wrong)}"
+
+
+def test_import_rules_can_fail(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        "def f():\n    from invertnas import inn\n    from invertnas.io import read_json\n    import os.path\n"
+    )
+    assert list(imports(path)) == ["invertnas.inn", "invertnas.io", "os.path"]
+    assert not within("invertnas.inn", ALLOWED["search"]) and not within("invertnas.io", ALLOWED["inn"])
+    assert not within("experiments.cli", ALLOWED["search"]) and not within("invertnas.iota", ALLOWED["search"])
+    assert within("invertnas.search.protocols", ALLOWED["predictor"])
+    assert not within("invertnas.search.config", ALLOWED["predictor"])
+
+
+def test_flags_are_defined_in_scripts_only() -> None:
+    for path in MODULES:
+        assert not flag_names(path), f"{path} defines flags"
+        assert not {name for name in imports(path) if name.split(".")[0] in ("absl", "argparse")}, path
+    assert "trials" in flag_names(SCRIPTS / "table2.py")
+
+
+@needs_make
+def test_help_lists_every_target() -> None:
+    targets = makefile_targets()
+    assert {"install", "table2", "pretrain_nb201", "data_nb201", "test_slow", "check", "clean"} <= targets
+    listed = dict(re.findall(r"^  ([a-z]\w*) +(\S.*)$", run("make", "help"), re.MULTILINE))
+    assert set(listed) == targets
+    assert run("make") == run("make", "help")
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert phony is not None and set(phony[1].split()) == targets
+
+
+@needs_make
+def test_variables_reach_the_flags_of_table2() -> None:
+    assert {flag for flag, _ in VALUES.values()} <= flag_names(SCRIPTS / "table2.py")
+    unset = run("make", "--dry-run", "table2")
+    assert "-m experiments.table2" in unset and "--" not in unset.partition("-m experiments.table2")[2]
+    given = [f"{variable}={value}" for variable, (_, value) in VALUES.items()]
+    command = run("make", "--dry-run", "table2", *given).partition("-m experiments.table2")[2]
+    assert sorted(re.findall(r"--\w+='[^']*'", command)) == sorted(f"--{flag}='{v}'" for flag, v in VALUES.values())
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("target", "script", "variables"),
+    [
+        ("pretrain_nb201", "pretrain_gvae", ["SEED=1"]),
+        ("data_nb201", "build_nb201", ["CSV=a.csv", "PTH=b.pth", "OUT=c.npz"]),
+    ],
+)
+def test_other_scripts_know_the_flags_they_get(target: str, script: str, variables: list[str]) -> None:
+    command = run("make", "--dry-run", target, *variables).partition(f"-m experiments.{script}")[2]
+    passed = set(re.findall(r"--(\w+)=", command))
+    assert len(passed) >= len(variables) and passed <= flag_names(SCRIPTS / f"{script}.py")
+
+
+@needs_make
+def test_wrong_python_is_refused(tmp_path: Path) -> None:
+    python, venv = tmp_path / "python", tmp_path / "venv"
+    pretend = "import sys; sys.version_info = (3, 9, 1); exec(sys.argv[1])"
+    python.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{pretend}' \"$2\"\n")
+    python.chmod(0o755)
+    for name, told in ((str(python), "is Python 3.9; InvertNAS needs 3.10, 3.11 or 3.12"), ("nopython", "no nopython")):
+        done = start("make", "install", f"PYTHON={name}", f"VENV={venv}")
+        assert done.returncode != 0 and told in done.stderr
+        assert not venv.exists()
