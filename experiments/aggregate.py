@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.benchmarks import DATASET_TITLES, open_analysis
-from experiments.methods import METHODS
+from experiments.methods import METHODS, base_of, title_of
 from experiments.paper import paper_value
 from invertnas.io import read_json, write_text
 
@@ -45,7 +45,7 @@ def summarise(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
         for name, column in (("val", "best_val"), ("test", "test_at_best_val"), ("best_test", "best_test_seen")):
             values = 100.0 * group[column].astype(float)
             row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std(ddof=0)
-        paper = paper_value(row["benchmark"], row["dataset"], row["method"], row["queries"])
+        paper = paper_value(row["benchmark"], row["dataset"], base_of(row["method"]), row["queries"])
         row |= {"paper_val": paper.val, "paper_val_std": paper.val_std}
         row |= {"paper_test": paper.test, "paper_test_std": paper.test_std, "wall_s_mean": group["wall_s"].mean()}
         rows.append(row)
@@ -56,7 +56,7 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     datasets, methods = list(DATASET_TITLES), list(METHODS)
     order = table.assign(
         d=table["dataset"].map(lambda name: datasets.index(name) if name in datasets else len(datasets)),
-        m=table["method"].map(lambda name: methods.index(name) if name in methods else len(methods)),
+        m=table["method"].map(lambda name: methods.index(base_of(name)) if base_of(name) in methods else len(methods)),
     ).sort_values(["benchmark", "d", "queries", "m", "preset"], kind="stable")
     return order.drop(columns=["d", "m"]).reset_index(drop=True)
 
@@ -97,7 +97,7 @@ def _spread(mean: float | None, std: float | None) -> str:
 
 def _method_row(row: pd.Series) -> str:
     return _row(
-        METHODS[row["method"]][0],
+        title_of(row["method"]),
         row["preset"],
         row["queries"],
         row["trials"],

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.presets import Preset, preset
+from experiments.presets import DEFAULT, Preset, preset
 from invertnas.errors import ConfigError
 from invertnas.search.protocols import Optimizer
 from invertnas.spaces.base import SearchSpace
@@ -46,8 +46,7 @@ def _invertnas(arguments: MethodArguments, members: int | None = None) -> tuple[
     chosen = arguments.resolved(members)
     gvae = load_gvae(arguments.pretrained, arguments.space)
     inn = chosen.inn_config(gvae.config.flat_dim)
-    config = chosen.predictor_config()
-    predictor = InvertiblePredictor(arguments.space, gvae, inn, chosen.train, config, seed=arguments.seed)
+    predictor = InvertiblePredictor(arguments.space, gvae, inn, chosen.train, chosen.predictor, seed=arguments.seed)
     optimizer = InvertNAS(arguments.space, predictor, chosen.search, seed=arguments.seed)
     return optimizer, chosen.to_dict()
 
@@ -83,6 +82,7 @@ def _bananas(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
     return Bananas(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
 
 
+ENSEMBLE, SINGLE = "invertnas", "invertnas_single"
 Factory = Callable[[MethodArguments], tuple[Optimizer, dict[str, Any]]]
 # Method name in files -> (name in tables, factory).
 METHODS: dict[str, tuple[str, Factory]] = {
@@ -90,14 +90,31 @@ METHODS: dict[str, tuple[str, Factory]] = {
     "local_search": ("LS", _local),
     "evolution": ("RE", _evolution),
     "bananas": ("BANANAS", _bananas),
-    "invertnas_single": ("InvertNAS (single)", _single),
-    "invertnas": ("InvertNAS", _invertnas),
+    SINGLE: ("InvertNAS (single)", _single),
+    ENSEMBLE: ("InvertNAS", _invertnas),
 }
 
 
 def is_invertnas(method: str) -> bool:
     """Whether presets apply to the method."""
     return method.startswith("invertnas")
+
+
+def variant_name(method: str, preset_name: str, members: int | None) -> str:
+    """Name of a method at a setting, in paths and records: the bare method for the default."""
+    if not is_invertnas(method):
+        return method
+    return method + ("" if preset_name == DEFAULT else f"-{preset_name}") + ("" if members is None else f"-k{members}")
+
+
+def base_of(variant: str) -> str:
+    """The method a variant belongs to."""
+    return variant.split("-")[0]
+
+
+def title_of(variant: str) -> str:
+    """Name of a variant in tables and plots."""
+    return METHODS[base_of(variant)][0] + "".join(f", {part}" for part in variant.split("-")[1:])
 
 
 def build(method: str, arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.benchmarks import DATASET_TITLES
-from experiments.methods import METHODS
+from experiments.methods import METHODS, base_of, title_of
 from invertnas.io import write_atomic
 
 # Okabe-Ito colours, distinguishable with colour-vision deficiencies.
@@ -38,13 +38,14 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
 
     figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     finals = []
-    for name in sorted(methods, key=list(METHODS).index):
+    for index, name in enumerate(sorted(methods, key=lambda name: (list(METHODS).index(base_of(name)), name))):
+        colour = COLOURS.get(name, f"C{index}")
         values = methods[name]
         mean, std = values.mean(axis=0), values.std(axis=0)
         queries = np.arange(1, len(mean) + 1)
-        label = f"{METHODS[name][0]} (n={len(values)})"
-        axes.plot(queries, mean, color=COLOURS.get(name), label=label, linewidth=1.8)
-        axes.fill_between(queries, mean - std, mean + std, color=COLOURS.get(name), alpha=0.15, linewidth=0)
+        label = f"{title_of(name)} (n={len(values)})"
+        axes.plot(queries, mean, color=colour, label=label, linewidth=1.8)
+        axes.fill_between(queries, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
         finals.append(mean[min(29, len(mean) - 1)])
     top = 100.0 * optimum if optimum is not None else max(v.max() for v in methods.values())
     if optimum is not None:

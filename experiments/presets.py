@@ -1,16 +1,19 @@
-"""Named settings of InvertNAS: `paper` follows the paper, `thesis` its loss weights, `fast` is the default."""
+"""Named settings of InvertNAS: `paper` follows the paper, `thesis` its loss weights, `fast` is the default.
+
+The others are `fast` with one source of candidates each: `fast_z` noise on z alone (Algorithm 1 as printed),
+`fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the neighbours of
+the best, `fast_neighbours` without the inverse path.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig, INNTrainConfig
+from invertnas.predictor_config import PredictorConfig
 from invertnas.search.config import CandidateConfig, SearchConfig
-
-if TYPE_CHECKING:
-    from invertnas.predictor import PredictorConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,25 +24,19 @@ class Preset:
         name: preset name.
         inn: fields of INNConfig except `dim`, which the GVAE gives.
         train: optimisation of the ensemble.
-        predictor: fields of PredictorConfig: scaling and aggregation.
+        predictor: scaling and aggregation.
         search: search and candidate settings.
     """
 
     name: str
     inn: dict[str, Any]
     train: INNTrainConfig
-    predictor: dict[str, Any]
+    predictor: PredictorConfig
     search: SearchConfig
 
     def inn_config(self, dim: int) -> INNConfig:
         """The ensemble's architecture for latents of dimension `dim`."""
         return INNConfig(dim=dim, **self.inn)
-
-    def predictor_config(self) -> PredictorConfig:
-        """Scaling and aggregation; imports TensorFlow."""
-        from invertnas.predictor import PredictorConfig
-
-        return PredictorConfig(**self.predictor)
 
     def with_members(self, members: int | None) -> Preset:
         """The same with another number of flows; unchanged for None."""
@@ -47,14 +44,14 @@ class Preset:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
-        return dataclasses.asdict(self) | {"predictor": dataclasses.asdict(self.predictor_config())}
+        return dataclasses.asdict(self)
 
 
 _PAPER = Preset(
     name="paper",
     inn={"members": 10, "layers": 4, "hidden_layers": 5, "hidden": 256},
     train=INNTrainConfig(),
-    predictor={},
+    predictor=PredictorConfig(),
     search=SearchConfig(initial=30, keep=20, batch=5, candidates=CandidateConfig()),
 )
 _THESIS = dataclasses.replace(
@@ -66,7 +63,7 @@ _FAST = Preset(
     train=INNTrainConfig(
         rank_weighted=False, repeat=1, steps_per_epoch=40, initial_epochs=3, retrain_epochs=1, initial_patience=3
     ),
-    predictor={"scale_latent": True, "scale_accuracy": True},
+    predictor=PredictorConfig(scale_latent=True, scale_accuracy=True),
     search=SearchConfig(
         initial=30,
         keep=30,
@@ -85,7 +82,22 @@ _FAST = Preset(
         ),
     ),
 )
-PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS)}
+
+
+def _variant(name: str, **candidates: Any) -> Preset:
+    """`fast` with other candidate settings, to show what each source of candidates contributes."""
+    changed = dataclasses.replace(_FAST.search.candidates, **candidates)
+    return dataclasses.replace(_FAST, name=name, search=dataclasses.replace(_FAST.search, candidates=changed))
+
+
+_LITERAL = CandidateConfig()
+_REMEDIES = (
+    dataclasses.replace(_FAST, name="fast_z", search=dataclasses.replace(_FAST.search, candidates=_LITERAL)),
+    _variant("fast_latent", z_std=1.0, target="one", mutate_top=0),
+    _variant("fast_inverse", mutate_top=0),
+    _variant("fast_neighbours", max_retries=0),
+)
+PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, *_REMEDIES)}
 DEFAULT = _FAST.name
 
 

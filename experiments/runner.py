@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks import open_analysis, open_benchmark
-from experiments.methods import MethodArguments, build, is_invertnas
+from experiments.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
+from experiments.presets import preset
 from invertnas.benchmarks.base import Analysis, Benchmark
 from invertnas.errors import ArtefactError, BudgetError, OutOfDomainError, SearchExhaustedError
 from invertnas.io import read_json, versions, write_json
@@ -27,7 +28,7 @@ class SearchTask:
 
     Attributes:
         table: name of the table, first folder of the result path.
-        method: key of `experiments.methods.METHODS`.
+        method: key of `experiments.methods.METHODS`; see `name` for what stands in paths and records.
         benchmark: benchmark name.
         dataset: data set name.
         queries: budget.
@@ -50,9 +51,14 @@ class SearchTask:
     pretrained: Path
 
     @property
+    def name(self) -> str:
+        """Method and, where it is not the default, preset and ensemble size."""
+        return variant_name(self.method, self.preset, self.members)
+
+    @property
     def path(self) -> Path:
         """The result file."""
-        folder = self.out / self.table / self.method / self.benchmark / self.dataset / f"q{self.queries}"
+        folder = self.out / self.table / self.name / self.benchmark / self.dataset / f"q{self.queries}"
         return folder / f"seed_{self.seed}.json"
 
     @property
@@ -105,14 +111,16 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
 
 def _finished(task: SearchTask) -> dict[str, Any]:
     record = read_json(task.path)
-    wanted = {**task.labels_of_method(), "queries": task.queries, "seed": task.seed, "method": task.method}
-    if task.members is not None and is_invertnas(task.method):
-        wanted["members"] = task.members
+    wanted = {**task.labels_of_method(), "queries": task.queries, "seed": task.seed, "method": task.name}
+    if task.method in (ENSEMBLE, SINGLE):
+        config = preset(task.preset, task.benchmark).with_members(1 if task.method == SINGLE else task.members)
+        wanted["config"] = json.loads(json.dumps(config.to_dict()))  # as it reads back
     different = [name for name, value in wanted.items() if record.get(name) != value]
     if different:
-        got = {name: record.get(name) for name in different}
+        shown = [name for name in different if name != "config"]
+        got = ", ".join(f"{name}={record.get(name)!r} (expected {wanted[name]!r})" for name in shown)
         raise ArtefactError(
-            f"{task.path} was made with {got}; expected { {name: wanted[name] for name in different} }: "
+            f"{task.path} was made with another setting: {got or 'the preset has changed since'}; "
             "choose another --out or delete the file"
         )
     return record
@@ -208,7 +216,7 @@ class _Progress:
         tests = [analysis.test_accuracy(self.bench.space.from_string(e["arch"]), task.dataset) for e in self.curve]
         known = [value for value in tests if value is not None]
         return {
-            "method": task.method,
+            "method": task.name,
             "benchmark": task.benchmark,
             "dataset": task.dataset,
             **task.labels_of_method(),

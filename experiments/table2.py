@@ -84,18 +84,12 @@ def _check_flags() -> None:
         )
 
 
-def table_name(base: str) -> str:
-    """The base name for the default setting; another preset or ensemble size has its own files."""
-    preset = "" if FLAGS.preset == DEFAULT else f"_{FLAGS.preset}"
-    return base + preset + ("" if FLAGS.members is None else f"_k{FLAGS.members}")
-
-
 def main(argv: Sequence[str]) -> None:
     """Run, aggregate, print and plot."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    name = table_name("table2")
+    name = "table2"
     run_all(tasks_from_flags(name), FLAGS.jobs)
     out = Path(FLAGS.out)
     print(write_table(out, name, "Table 2: NAS-Bench-201"))

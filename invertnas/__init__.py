@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from invertnas.gvae.pretrained import load_gvae
     from invertnas.inn.config import INNConfig, INNTrainConfig
     from invertnas.inn.flow import FlowEnsemble
-    from invertnas.predictor import InvertiblePredictor, PredictorConfig
+    from invertnas.predictor import InvertiblePredictor
+    from invertnas.predictor_config import PredictorConfig
     from invertnas.search.config import CandidateConfig, SearchConfig
     from invertnas.search.invertnas import InvertNAS
     from invertnas.spaces.nasbench201 import NASBench201Space
@@ -46,7 +47,7 @@ _HOMES = {
     "NASBench201": "invertnas.benchmarks.nasbench201",
     "NASBench201Analysis": "invertnas.benchmarks.nasbench201",
     "NASBench201Space": "invertnas.spaces.nasbench201",
-    "PredictorConfig": "invertnas.predictor",
+    "PredictorConfig": "invertnas.predictor_config",
     "SearchConfig": "invertnas.search.config",
     "load_gvae": "invertnas.gvae.pretrained",
 }

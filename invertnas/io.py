@@ -75,7 +75,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read every array of an .npz file. Raises ArtefactError if it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ArtefactError(f"{path} cannot be read ({error}); delete it and run again") from error

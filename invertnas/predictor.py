@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,35 +16,13 @@ from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.train import INNTrainer
 from invertnas.io import read_arrays, write_arrays
+from invertnas.predictor_config import PredictorConfig
 from invertnas.search.protocols import Labelled
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
 
 SPREAD_SAMPLE = 1000  # random architectures that measure the latent's mean and spread
-
-
-@dataclasses.dataclass(frozen=True)
-class PredictorConfig:
-    """How the INN sees latents and accuracies.
-
-    Attributes:
-        aggregate: "idw" (paper Eq. 8) or "mean".
-        scale_latent: False feeds the GVAE mean as it is (paper); True subtracts the mean
-            and divides by the overall spread (one number) over random architectures of the space.
-        scale_accuracy: False trains on fractions (paper); True standardises them by the median and
-            the spread of the better half of the labels, and clips far below.
-        clip_low: lowest standardised accuracy, when scaled.
-    """
-
-    aggregate: Literal["idw", "mean"] = "idw"
-    scale_latent: bool = False
-    scale_accuracy: bool = False
-    clip_low: float = -3.0
-
-    def __post_init__(self) -> None:
-        if self.aggregate not in ("idw", "mean"):
-            raise ConfigError(f"got aggregate={self.aggregate!r}; expected 'idw' or 'mean'")
 
 
 class InvertiblePredictor:

@@ -35,20 +35,19 @@ assert not {"tensorflow", "keras", "matplotlib"} & set(sys.modules), "a heavy im
 for flags in json.loads(sys.argv[1]):
     with flagsaver.flagsaver():
         table2.FLAGS(["table2", *flags])
-        name = table2.table_name("table2")
         try:
-            tasks = [dataclasses.asdict(task) for task in table2.tasks_from_flags(name)]
+            tasks = [dataclasses.asdict(task) | {"name": task.name} for task in table2.tasks_from_flags("table2")]
         except InvertNASError as error:
             tasks = f"{type(error).__name__}: {error}"
-    print(json.dumps([name, tasks], default=str))
+    print(json.dumps(tasks, default=str))
 """
 
 
-def parse(*cases: list[str]) -> list[tuple[str, Any]]:
-    """Table name and tasks (or the error) of each list of flags."""
+def parse(*cases: list[str]) -> list[Any]:
+    """The tasks (or the error) of each list of flags."""
     done = run(PARSE, json.dumps(cases), module=False)
     assert (done.returncode, done.stderr) == (0, "")
-    return [(name, tasks) for name, tasks in map(json.loads, done.stdout.splitlines())]
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_every_flag_reaches_the_tasks() -> None:
@@ -65,14 +64,14 @@ def test_every_flag_reaches_the_tasks() -> None:
         "--pretrained=/some/weights",
         "--members=3",
     ]
-    (name, tasks), (default_name, default) = parse(flags, [])
-    assert (name, default_name) == ("table2_paper_k3", "table2")
+    tasks, default = parse(flags, [])
+    assert {t["name"] for t in tasks} == {"invertnas-paper-k3", "random", "invertnas_single-paper"}
     grid = [(t["seed"], t["method"], t["dataset"]) for t in tasks]
     chosen = itertools.product((5, 6), ("invertnas", "random", "invertnas_single"), ("cifar100", "cifar10"))
     assert grid == list(chosen)  # a name given twice runs once
     assert {t["members"] for t in tasks if t["method"] == "invertnas"} == {3}
     assert {t["members"] for t in tasks if t["method"] != "invertnas"} == {None}
-    shared = {"table": name, "benchmark": "nasbench201", "queries": 77, "preset": "paper"}
+    shared = {"table": "table2", "benchmark": "nasbench201", "queries": 77, "preset": "paper"}
     shared |= {"out": "/some/out", "pretrained": "/some/weights"}
     assert all({key: t[key] for key in shared} == shared for t in tasks)
     assert len(default) == 10 * len(METHODS) * 3 and {t["seed"] for t in default} == set(range(10))
@@ -91,9 +90,9 @@ def test_bad_flags_are_named() -> None:
         "--seed=-1": "ConfigError: got --seed=-1; expected at least 0",
         "--queries=29": "BudgetError: got --queries=29; InvertNAS's initial set alone takes 30",
     }
-    for (_, told), expected in zip(parse(*([flag] for flag in cases)), cases.values()):
+    for told, expected in zip(parse(*([flag] for flag in cases)), cases.values()):
         assert isinstance(told, str) and told.startswith(expected)
-    assert len(parse(["--queries=29", "--methods=random"])[0][1]) == 30
+    assert len(parse(["--queries=29", "--methods=random"])[0]) == 30
 
 
 def told(done: subprocess.CompletedProcess[str], tensorflow: bool = False) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from experiments import methods, pool, runner
+from experiments.presets import PRESETS
 from experiments.runner import run_search
 from invertnas.benchmarks.nasbench201 import NASBench201, NASBench201Analysis
 from invertnas.errors import (
@@ -21,7 +22,7 @@ from invertnas.errors import (
     OutputError,
     SearchExhaustedError,
 )
-from invertnas.io import read_json
+from invertnas.io import read_json, write_json
 from invertnas.search.invertnas import InvertNAS
 from invertnas.spaces import ArchSpec
 from tests.fakes import (
@@ -85,20 +86,32 @@ def test_a_finished_search_is_read_and_not_run(tmp_path: Path, monkeypatch: pyte
     assert task(tmp_path).path.stat().st_mtime_ns == before.st_mtime_ns
 
 
-@pytest.mark.parametrize(("fields", "named"), [({"preset": "paper"}, "preset"), ({"members": 5}, "members")])
-def test_a_result_of_another_setting_is_not_mixed_in(tmp_path: Path, fields: dict[str, Any], named: str) -> None:
+@pytest.mark.parametrize(("fields", "suffix"), [({"preset": "paper"}, "-paper"), ({"members": 5}, "-k5")])
+def test_another_setting_has_files_of_its_own(tmp_path: Path, fields: dict[str, Any], suffix: str) -> None:
     run_search(task(tmp_path))
     content = task(tmp_path).path.read_bytes()
-    with pytest.raises(ArtefactError, match=f"was made with {{'{named}'.*choose another --out or delete the file"):
-        run_search(task(tmp_path, **fields))
+    other = task(tmp_path, **fields)
+    assert run_search(other)["method"] == METHOD + suffix and f"/{METHOD}{suffix}/" in other.path.as_posix()
     assert task(tmp_path).path.read_bytes() == content
+
+
+def test_a_result_of_a_preset_that_has_changed_is_not_reused(tmp_path: Path) -> None:
+    chosen = task(tmp_path, method="invertnas")
+    config = json.loads(json.dumps(PRESETS["fast"].to_dict()))
+    record = {"method": "invertnas", "preset": "fast", "init": "random", "queries": QUERIES, "seed": chosen.seed}
+    write_json(chosen.path, record | {"config": config})
+    assert run_search(chosen)["config"] == config
+    config["train"]["learning_rate"] = 7.0
+    write_json(chosen.path, record | {"config": config})
+    with pytest.raises(ArtefactError, match="another setting: the preset has changed since; choose another --out"):
+        run_search(chosen)
 
 
 @pytest.mark.parametrize("change", [{"queries": 99}, {"seed": 4}, {"method": "random"}, {"init": "zero-cost"}])
 def test_a_moved_result_file_is_noticed(tmp_path: Path, change: dict[str, Any]) -> None:
     record = run_search(task(tmp_path)) | change
     task(tmp_path).path.write_text(json.dumps(record))
-    with pytest.raises(ArtefactError, match="was made with"):
+    with pytest.raises(ArtefactError, match="was made with another setting"):
         run_search(task(tmp_path))
     assert read_json(task(tmp_path).path) == json.loads(json.dumps(record))
 

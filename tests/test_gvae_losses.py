@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,7 +93,8 @@ def test_each_term_changes_the_gradient(rng: np.random.Generator) -> None:
     total = gradient(CONFIG, "total")
     for term, weight in WEIGHTS.items():
         own = gradient(CONFIG, term)
-        without = gradient(dataclasses.replace(CONFIG, **{weight: 0.0}), "total")
+        nothing: dict[str, Any] = {weight: 0.0}
+        without = gradient(dataclasses.replace(CONFIG, **nothing), "total")
         assert np.abs(own).max() > 1e-4, term
         np.testing.assert_allclose(total - without, getattr(CONFIG, weight) * own, atol=1e-5, err_msg=term)
 

@@ -15,7 +15,6 @@ from invertnas.inn.config import INNConfig
 from invertnas.inn.coupling import StackedCoupling, StackedMLP, StackedPermutation
 from invertnas.inn.flow import FlowEnsemble
 
-
 # Keras 3 implements __array__ without NumPy 2's `copy`, which saving weights runs into.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

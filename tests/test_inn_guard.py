@@ -22,7 +22,7 @@ Data = tuple[np.ndarray, np.ndarray]
 
 def data(count: int = 10, seed: int = 0) -> Data:
     rng = np.random.default_rng(seed)
-    return rng.normal(size=(count, 4)).astype(np.float32), rng.random(count).astype(np.float32)
+    return rng.normal(size=(count, 4)).astype(np.float32), rng.random(count, np.float32)
 
 
 def trainer(**changes: Any) -> INNTrainer:
@@ -133,12 +133,12 @@ def test_never_finite_fit_keeps_the_weights_from_before(warm: bool, model: INNTr
 
 def test_exploding_fit_ends_with_finite_weights(model: INNTrainer) -> None:
     x, y = data()
-    report = model.fit(x, 1e6 * y)
+    report = model.fit(x, y * np.float32(1e6))
     assert report.skipped == [0, 0, 0] and report.best_epoch == 2  # no harm done, thanks to clipping
     assert all(np.isfinite(value).all() for value in weights(model))
     model = trainer(learning_rate=1e6, initial_epochs=6)
     start = weights(model)
-    report = model.fit(x, 1e6 * y)
+    report = model.fit(x, y * np.float32(1e6))
     assert min(report.skipped) > 0
     assert all(np.isfinite(value).all() for value in weights(model))
     # The losses are not finite from the first pass on, so nothing is kept.

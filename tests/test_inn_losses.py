@@ -81,7 +81,9 @@ def step(adam: StackedAdam, gradients: list[np.ndarray], rate: float = 0.01) -> 
 def test_adam_equals_reference_with_clipping_per_member(rng: np.random.Generator) -> None:
     values = stacked(rng)
     adam, clip = make(values, 2.0), 2.0
-    expected = [[(v[k].astype(np.float64), np.zeros(v.shape[1:]), np.zeros(v.shape[1:])) for v in values] for k in range(K)]
+    expected = [
+        [(v[k].astype(np.float64), np.zeros(v.shape[1:]), np.zeros(v.shape[1:])) for v in values] for k in range(K)
+    ]
     for number in range(1, 6):
         gradients = stacked(rng)
         gradients[0][1] *= 50.0  # only the second member is far beyond the bound

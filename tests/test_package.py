@@ -35,7 +35,8 @@ ALLOWED = {
     "gvae": {"spaces", "errors", "io", "seeding"},
     "inn": {"errors", "seeding"},
     "search": {"spaces", "errors", "io", "seeding"},
-    "predictor": {"gvae", "inn", "search.protocols", "spaces", "errors", "io", "seeding"},
+    "predictor_config": {"errors"},
+    "predictor": {"predictor_config", "gvae", "inn", "search.protocols", "spaces", "errors", "io", "seeding"},
 }
 VALUES = {
     "TRIALS": ("trials", "2"),

@@ -206,7 +206,7 @@ def test_targets_reach_the_surrogate() -> None:
     "fields",
     [
         {"wanted": 0},
-        {"max_retries": 0},
+        {"max_retries": -1},
         {"rows": 0},
         {"mutate_top": -1},
         *({name: -0.1} for name in ("z_std", "z_std_step", "latent_noise", "latent_noise_step", "target_range")),

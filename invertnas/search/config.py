@@ -18,7 +18,7 @@ class CandidateConfig:
 
     Attributes:
         wanted: candidates after which a round stops looking.
-        max_retries: R_max, tries per round.
+        max_retries: R_max, tries per round; 0 switches the inverse path off (an ablation).
         rows: targets inverted per try and member.
         z_std: initial standard deviation of z (paper: 0).
         z_std_step: tau (no value in the paper).
@@ -44,8 +44,8 @@ class CandidateConfig:
     mutate_top: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.wanted, self.max_retries, self.rows) < 1 or self.mutate_top < 0:
-            raise ConfigError("wanted, max_retries and rows must be at least 1, mutate_top at least 0")
+        if min(self.wanted, self.rows) < 1 or min(self.mutate_top, self.max_retries) < 0:
+            raise ConfigError("wanted and rows must be at least 1, max_retries and mutate_top at least 0")
         if min(self.z_std, self.z_std_step, self.latent_noise, self.latent_noise_step, self.target_range) < 0:
             raise ConfigError("noise levels and target_range must not be negative")
         if self.escalate not in ("empty", "always") or self.target not in ("one", "beyond_best"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 MLP = list[tuple[Array, Array]]  # (kernel, bias) per layer
 Coupling = tuple[MLP, MLP]  # net1 and net2
 
@@ -135,7 +136,9 @@ def _scale_shift(layers: MLP, half: Array, bound: float) -> tuple[Array, Array]:
     return np.array([bound * math.tanh(value) for value in output[:count]]), output[count:]
 
 
-def flow_forward(orders: Sequence[Sequence[int]], couplings: Sequence[Coupling], bound: float, x: Array) -> tuple:
+def flow_forward(
+    orders: Sequence[Sequence[int]], couplings: Sequence[Coupling], bound: float, x: Array
+) -> tuple[Array, float]:
     """One row through a single-member flow: output and log-determinant."""
     row, log_det = np.array(x, np.float64), 0.0
     for order, (net1, net2) in zip(orders, couplings):
@@ -151,7 +154,9 @@ def flow_forward(orders: Sequence[Sequence[int]], couplings: Sequence[Coupling],
     return row, log_det
 
 
-def flow_inverse(orders: Sequence[Sequence[int]], couplings: Sequence[Coupling], bound: float, y: Array) -> tuple:
+def flow_inverse(
+    orders: Sequence[Sequence[int]], couplings: Sequence[Coupling], bound: float, y: Array
+) -> tuple[Array, float]:
     """One row backwards through a single-member flow: input and log-determinant of the inverse."""
     row, log_det = np.array(y, np.float64), 0.0
     for order, (net1, net2) in zip(reversed(orders), reversed(couplings)):
