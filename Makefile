@@ -19,7 +19,7 @@ PYTHON_CHECK := import sys; \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install table2 pretrain_nb201 data_nb201 test test_slow lint types check clean
+.PHONY: help install table2 remedies bench readme pretrain_nb201 data_nb201 test test_slow lint types check clean
 
 help: ## List the targets and variables.
 	@echo "usage: make TARGET [VARIABLE=value ...]"
@@ -50,6 +50,15 @@ table2: $(STAMP) ## Search NAS-Bench-201 and print paper Table 2; resumes, and s
 	$(BIN)/python -m experiments.table2 $(call flag,trials,TRIALS) $(call flag,dataset,DATASETS) \
 		$(call flag,methods,METHODS) $(call flag,preset,PRESET) $(call flag,queries,QUERIES) \
 		$(call flag,seed,SEED) $(call flag,out,OUT) $(call flag,jobs,JOBS) $(call flag,members,MEMBERS)
+
+remedies: $(STAMP) ## Compare the sources of candidates on ImageNet16-120, five trials each.
+	$(BIN)/python -m experiments.remedies $(call flag,trials,TRIALS) $(call flag,out,OUT) $(call flag,jobs,JOBS)
+
+bench: $(STAMP) ## Time steps, rounds and searches on this machine; appends to results/bench.json.
+	$(BIN)/python -m experiments.bench $(call flag,out,OUT)
+
+readme: $(STAMP) ## Put the measured tables into README.md.
+	$(BIN)/python -m experiments.readme
 
 pretrain_nb201: $(STAMP) ## Pretrain the GVAE of NAS-Bench-201 and write it to pretrained/; SEED= for another.
 	$(BIN)/python -m experiments.pretrain_gvae --space=nasbench201 $(call flag,seed,SEED)

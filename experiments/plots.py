@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.benchmarks import DATASET_TITLES
+from experiments.aggregate import curves, read_records
+from experiments.benchmarks import DATASET_TITLES, open_analysis
 from experiments.methods import METHODS, base_of, title_of
 from invertnas.io import write_atomic
 
@@ -60,3 +61,11 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
     axes.grid(alpha=0.3)
     write_atomic(path, lambda temporary: figure.savefig(temporary, dpi=130))
     plt.close(figure)
+
+
+def plot_table(out: Path, name: str, queries: int) -> None:
+    """Write `out/figures/<name>_<dataset>.png` for every data set of a table at one budget."""
+    records = [record for record in read_records(out / name) if record["queries"] == queries]
+    for (benchmark, dataset), methods in curves(records).items():
+        optimum, _ = open_analysis(benchmark).optimum(dataset)
+        plot_curves(out / "figures" / f"{name}_{dataset}.png", dataset, methods, optimum)

@@ -13,10 +13,9 @@ from pathlib import Path
 from absl import app, flags
 
 from experiments import cli
-from experiments.aggregate import curves, read_records, write_table
-from experiments.benchmarks import open_analysis
+from experiments.aggregate import write_table
 from experiments.methods import METHODS, is_invertnas
-from experiments.plots import plot_curves
+from experiments.plots import plot_table
 from experiments.pool import run_all
 from experiments.presets import DEFAULT, PRESETS
 from experiments.runner import SearchTask
@@ -93,10 +92,7 @@ def main(argv: Sequence[str]) -> None:
     run_all(tasks_from_flags(name), FLAGS.jobs)
     out = Path(FLAGS.out)
     print(write_table(out, name, "Table 2: NAS-Bench-201"))
-    records = [record for record in read_records(out / name) if record["queries"] == FLAGS.queries]
-    for (benchmark, dataset), methods in curves(records).items():
-        optimum, _ = open_analysis(benchmark).optimum(dataset)
-        plot_curves(out / "figures" / f"{name}_{dataset}.png", dataset, methods, optimum)
+    plot_table(out, name, FLAGS.queries)
 
 
 if __name__ == "__main__":

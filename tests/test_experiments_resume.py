@@ -20,6 +20,7 @@ from invertnas.benchmarks.nasbench201 import NASBench201
 from invertnas.errors import ArtefactError
 from invertnas.inn.config import INNTrainConfig
 from invertnas.io import read_json
+from invertnas.predictor_config import PredictorConfig
 from invertnas.search.config import CandidateConfig, SearchConfig
 from invertnas.spaces import ArchSpec
 from tests.fakes import QUERIES, SPACE, Recorded, Stop, register, stop, task, timeless
@@ -29,7 +30,7 @@ TINY = presets.Preset(
     name="tiny",
     inn={"members": 2, "layers": 1, "hidden_layers": 1, "hidden": 8},
     train=INNTrainConfig(repeat=1, batch_size=8, initial_epochs=3, retrain_epochs=2),
-    predictor={"scale_latent": True},
+    predictor=PredictorConfig(scale_latent=True),
     search=SearchConfig(initial=8, keep=6, batch=5, candidates=CandidateConfig(max_retries=2, rows=2, mutate_top=3)),
 )
 
