@@ -44,7 +44,7 @@ def _cell(rows: pd.DataFrame, dataset: str, kind: str) -> str:
         return "–"
     row = rows.loc[dataset]
     paper = row[f"paper_{kind}"]
-    quoted = "" if pd.isna(paper) else f" ({paper:.2f})"
+    quoted: str = "" if pd.isna(paper) else f" ({paper:.2f})"
     return f"{row[f'{kind}_mean']:.2f} ± {row[f'{kind}_std']:.2f}{quoted}"
 
 

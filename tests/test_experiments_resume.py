@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import signal
@@ -182,12 +181,10 @@ def test_a_lost_or_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_another_setting_is_refused(tmp_path: Path) -> None:
     chosen = interrupted(tmp_path)
-    with pytest.raises(ArtefactError, match="another setting; choose another --out or delete"):
-        run_search(dataclasses.replace(chosen, preset="paper"))
     saved = read_json(chosen.partial / "latest.json")
     saved["setting"]["config"]["search"]["batch"] = 9
     (chosen.partial / "latest.json").write_text(json.dumps(saved))
-    with pytest.raises(ArtefactError, match="another setting"):
+    with pytest.raises(ArtefactError, match="another setting; choose another --out or delete"):
         run_search(chosen)
 
 

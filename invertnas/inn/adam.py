@@ -12,7 +12,8 @@ class StackedAdam:
     """Adam (beta 0.9, 0.999, eps 1e-7) on tensors whose first axis is the member.
 
     Each member's gradient is clipped to a global norm of its own. A member whose gradient is not
-    finite takes no part in the step: its gradient is set to zero and the event is counted.
+    finite adds nothing to the step: its gradient is set to zero, so only momentum moves it, and the
+    event is counted.
 
     Args:
         variables: trainable variables of shape (K, ...).

@@ -72,7 +72,8 @@ class INNTrainConfig:
         final_learning_rate: Adam step at its end, reached by a half cosine over the fit.
         clip_norm: bound on each member's global gradient norm.
         target_noise: standard deviation of the noise on y in the reverse loss.
-        warm_start: whether a later round continues from the last weights and moments, or draws new.
+        warm_start: whether a later round continues from the last weights and moments, or starts again
+            from the initial ones.
         bootstrap: whether each member weights the labels by a bootstrap sample of its own.
     """
 

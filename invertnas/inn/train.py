@@ -97,19 +97,13 @@ class INNTrainer:
         Raises:
             ConfigError: for empty or mismatching data.
         """
-        cfg = self.config
         self._check(x, y)
-        epochs = cfg.initial_epochs if round_index == 0 else cfg.retrain_epochs
-        patience = cfg.initial_patience if round_index == 0 else cfg.retrain_patience
-        if round_index > 0 and not cfg.warm_start:
-            self._restart()
-        steps = cfg.steps_per_epoch or math.ceil(len(x) * cfg.repeat / cfg.batch_size)
+        epochs, patience, steps = self._lengths(len(x), round_index)
         data = [*self._tensors(x, y), tf.constant(self._bootstrap(len(x), round_index))]
-        weighted = tf.constant(cfg.rank_weighted and round_index > 0)
-        validation: list[tf.Tensor] = []
-        if val_x is not None and val_y is not None:
-            self._check(val_x, val_y)
-            validation = self._tensors(val_x, val_y)
+        weighted = tf.constant(self.config.rank_weighted and round_index > 0)
+        validation = self._validation(val_x, val_y)
+        if round_index > 0 and not self.config.warm_start:
+            self._restart()
         self._copy(self.variables, self.best)
         best = np.full(self.flow.config.members, math.inf)
         best_mean, best_epoch, losses, epoch = math.inf, -1, np.zeros((len(TERMS), 1)), 0
@@ -118,7 +112,7 @@ class INNTrainer:
             seed = tf.constant(tf_seed(self.seed, "inn-noise", round_index, epoch))
             span = tf.constant([epoch * steps, epochs * steps], tf.float32)
             losses = self._epoch(*data, tf.constant(order), seed, span, weighted).numpy()
-            scores = self._validate(*validation, seed).numpy() if validation else np.full_like(best, -epoch)
+            scores = self._validate(*validation).numpy() if validation else np.full_like(best, -epoch)
             finite = np.isfinite(losses[-1]) & np.isfinite(scores)
             kept = self._keep(tf.constant(finite & (scores < best))).numpy()
             best = np.where(kept, scores, best)
@@ -132,6 +126,23 @@ class INNTrainer:
         named = {name: float(value) for name, value in zip(TERMS, shown.mean(axis=1))}
         val_total = best_mean if validation and math.isfinite(best_mean) else None
         return FitReport(epoch + 1, (epoch + 1) * steps, best_epoch, named, val_total, self.adam.skipped_steps())
+
+    def _lengths(self, count: int, round_index: int) -> tuple[int, int, int]:
+        """Passes, patience, and steps per pass of a fit to `count` labels."""
+        cfg = self.config
+        steps = cfg.steps_per_epoch or math.ceil(count * cfg.repeat / cfg.batch_size)
+        if round_index == 0:
+            return cfg.initial_epochs, cfg.initial_patience, steps
+        return cfg.retrain_epochs, cfg.retrain_patience, steps
+
+    def _validation(self, x: FloatArray | None, y: FloatArray | None) -> list[tf.Tensor]:
+        """Arguments of `_validate`: each row once for every repeat, and one seed of z for all passes."""
+        if x is None or y is None:
+            return []
+        self._check(x, y)
+        repeat = self.config.repeat
+        rows = self._tensors(np.tile(x, (repeat, 1)), np.tile(y, repeat))
+        return [*rows, tf.constant(tf_seed(self.seed, "inn-validation"))]
 
     def state(self) -> dict[str, np.ndarray]:
         """Named arrays of weights and optimiser, for a checkpoint."""
