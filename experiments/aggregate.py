@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.benchmarks import DATASET_TITLES, open_analysis
-from experiments.methods import METHODS, base_of, title_of
+from experiments.methods import ENSEMBLE, METHODS, base_of, title_of
 from experiments.paper import paper_value
 from invertnas.io import read_json, write_text
 
@@ -21,10 +21,21 @@ COLUMNS = [
     *("paper_val", "paper_val_std", "paper_test", "paper_test_std", "wall_s_mean"),
 ]
 
+REMEDY_DATASET, REMEDY_QUERIES, REMEDY_TRIALS = "imagenet16-120", 192, 3
+
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
     """Every finished search below `results/<table>`, in a fixed order."""
     return [read_json(path) for path in sorted(folder.glob("*/*/*/q*/seed_*.json"))]
+
+
+def remedy_records(out: Path, trials: int) -> list[dict[str, Any]]:
+    """The variants' records, and those of the default from Table 2, for the first seeds."""
+    default = [record for record in read_records(out / "table2") if record["method"] == ENSEMBLE]
+    records = read_records(out / "remedies") + default
+    return [
+        r for r in records if r["dataset"] == REMEDY_DATASET and r["queries"] == REMEDY_QUERIES and r["seed"] < trials
+    ]
 
 
 def summarise(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
@@ -110,9 +121,9 @@ def _method_row(row: pd.Series) -> str:
     )
 
 
-def write_table(out: Path, name: str, title: str) -> str:
-    """Aggregate `out/<name>/` into `out/<name>.csv` and `.md`; returns the Markdown."""
-    table = summarise(read_records(out / name))
+def write_table(out: Path, name: str, title: str, records: Sequence[dict[str, Any]]) -> str:
+    """Aggregate the records into `out/<name>.csv` and `.md`; returns the Markdown."""
+    table = summarise(records)
     text = to_markdown(table, title)
     write_text(out / f"{name}.csv", table.round(4).to_csv(index=False))
     write_text(out / f"{name}.md", text)

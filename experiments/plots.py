@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from experiments.aggregate import curves, read_records
+from experiments.aggregate import curves
 from experiments.benchmarks import DATASET_TITLES, open_analysis
 from experiments.methods import METHODS, base_of, title_of
 from invertnas.io import write_atomic
@@ -63,9 +64,8 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
     plt.close(figure)
 
 
-def plot_table(out: Path, name: str, queries: int) -> None:
-    """Write `out/figures/<name>_<dataset>.png` for every data set of a table at one budget."""
-    records = [record for record in read_records(out / name) if record["queries"] == queries]
+def plot_table(out: Path, name: str, records: Sequence[dict[str, Any]]) -> None:
+    """Write `out/figures/<name>_<dataset>.png` for every data set among the records, all of one budget."""
     for (benchmark, dataset), methods in curves(records).items():
         optimum, _ = open_analysis(benchmark).optimum(dataset)
         plot_curves(out / "figures" / f"{name}_{dataset}.png", dataset, methods, optimum)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
@@ -29,7 +30,7 @@ def run_all(tasks: Sequence[SearchTask], jobs: int) -> None:
                 for future in concurrent.futures.as_completed(futures):
                     best = future.result()
                     task = futures[future]
-                    bar.set_postfix_str(f"{task.method} {task.dataset} seed {task.seed}: {100 * best:.2f} %")
+                    bar.set_postfix_str(f"{task.name} {task.dataset} seed {task.seed}: {100 * best:.2f} %")
                     bar.update()
             except BaseException:
                 pool.shutdown(cancel_futures=True)
@@ -39,11 +40,11 @@ def run_all(tasks: Sequence[SearchTask], jobs: int) -> None:
 def _run_here(tasks: Sequence[SearchTask]) -> None:
     with tqdm(total=sum(task.queries for task in tasks), unit="query") as bar:
         for number, task in enumerate(tasks, start=1):
-            name = f"{task.method} {task.dataset} seed {task.seed} ({number}/{len(tasks)})"
-            before = bar.n
+            name = f"{task.name} {task.dataset} seed {task.seed} ({number}/{len(tasks)})"
+            before, rounds = bar.n, itertools.count(1)
 
-            def report(spent: int, best: float, base: int = before) -> None:
-                bar.set_postfix_str(f"best val {100 * best:.2f} %")
+            def report(spent: int, best: float, base: int = before, count: Iterator[int] = rounds) -> None:
+                bar.set_postfix_str(f"round {next(count)}, {spent} queries, best val {100 * best:.2f} %")
                 bar.update(base + spent - bar.n)
 
             bar.set_description(name)

@@ -91,14 +91,15 @@ def _variant(name: str, **candidates: Any) -> Preset:
 
 
 _LITERAL = CandidateConfig()
-_REMEDIES = (
+_VARIANTS = (
     dataclasses.replace(_FAST, name="fast_z", search=dataclasses.replace(_FAST.search, candidates=_LITERAL)),
     _variant("fast_latent", z_std=1.0, target="one", mutate_top=0),
     _variant("fast_inverse", mutate_top=0),
     _variant("fast_neighbours", max_retries=0),
 )
-PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, *_REMEDIES)}
+PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, *_VARIANTS)}
 DEFAULT = _FAST.name
+REMEDIES = tuple(chosen.name for chosen in _VARIANTS)
 
 
 def preset(name: str, space: str) -> Preset:

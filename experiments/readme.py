@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from absl import app
 
 from experiments import cli
-from experiments.aggregate import read_records, summarise
+from experiments.aggregate import REMEDY_TRIALS, read_records, remedy_records, summarise
 from experiments.benchmarks import DATASET_TITLES, open_analysis
 from experiments.methods import title_of
 from invertnas.errors import ArtefactError
 from invertnas.io import write_text
 
 ROOT = Path(__file__).resolve().parent.parent
-# Marker in README.md -> (results folder, budget shown).
-BLOCKS = {"table2": ("table2", 192), "remedies": ("remedies", 192)}
+QUERIES = 192
+
+
+def _records(block: str, results: Path) -> list[dict[str, Any]]:
+    if block == "remedies":
+        return remedy_records(results, REMEDY_TRIALS)
+    return [record for record in read_records(results / block) if record["queries"] == QUERIES]
+
+
+BLOCKS = ("table2", "remedies")  # markers in README.md
 
 
 def compact_table(table: pd.DataFrame) -> str:
@@ -54,14 +63,14 @@ def filled(text: str, results: Path) -> str:
     Raises:
         ArtefactError: a marker is missing.
     """
-    for name, (folder, queries) in BLOCKS.items():
+    for name in BLOCKS:
         begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
         if begin not in text or end not in text:
             raise ArtefactError(
                 f"README.md lacks the markers {begin.strip()} and {end}; put them where the table belongs"
             )
-        table = summarise(read_records(results / folder))
-        body = compact_table(table[table["queries"] == queries]) + "\n" if len(table) else "Not measured yet.\n"
+        records = _records(name, results)
+        body = compact_table(summarise(records)) + "\n" if records else "Not measured yet.\n"
         before, rest = text.split(begin, 1)
         text = before + begin + body + end + rest.split(end, 1)[1]
     return text

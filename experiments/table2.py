@@ -13,7 +13,7 @@ from pathlib import Path
 from absl import app, flags
 
 from experiments import cli
-from experiments.aggregate import write_table
+from experiments.aggregate import read_records, write_table
 from experiments.methods import METHODS, is_invertnas
 from experiments.plots import plot_table
 from experiments.pool import run_all
@@ -91,8 +91,9 @@ def main(argv: Sequence[str]) -> None:
     name = "table2"
     run_all(tasks_from_flags(name), FLAGS.jobs)
     out = Path(FLAGS.out)
-    print(write_table(out, name, "Table 2: NAS-Bench-201"))
-    plot_table(out, name, FLAGS.queries)
+    records = read_records(out / name)
+    print(write_table(out, name, "Table 2: NAS-Bench-201", records))
+    plot_table(out, name, [record for record in records if record["queries"] == FLAGS.queries])
 
 
 if __name__ == "__main__":

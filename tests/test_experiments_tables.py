@@ -137,7 +137,7 @@ def test_records_are_found_below_their_table_only(tmp_path: Path) -> None:
 def test_write_table_leaves_markdown_and_csv(tmp_path: Path) -> None:
     for seed in range(3):
         store(tmp_path, "table2", record(seed=seed, best_val=0.7 + seed / 100))
-    text = write_table(tmp_path, "table2", "Title")
+    text = write_table(tmp_path, "table2", "Title", read_records(tmp_path / "table2"))
     assert (tmp_path / "table2.md").read_text(encoding="utf-8") == text
     table = pd.read_csv(tmp_path / "table2.csv")
     assert list(table.columns) == COLUMNS
@@ -145,7 +145,7 @@ def test_write_table_leaves_markdown_and_csv(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_gives_an_empty_table(tmp_path: Path) -> None:
-    assert write_table(tmp_path, "table2", "Title").startswith("# Title\n")
+    assert write_table(tmp_path, "table2", "Title", read_records(tmp_path / "table2")).startswith("# Title\n")
     assert pd.read_csv(tmp_path / "table2.csv").empty
     assert curves([]) == {}
 
