@@ -19,6 +19,7 @@ COLUMNS = [
     *KEYS,
     *("trials", "val_mean", "val_std", "test_mean", "test_std", "best_test_mean", "best_test_std"),
     *("paper_val", "paper_val_std", "paper_test", "paper_test_std", "wall_s_mean"),
+    *("val_100_mean", "val_150_mean", "queries_to_best_mean"),
 ]
 
 REMEDY_DATASET, REMEDY_QUERIES, REMEDY_TRIALS = "imagenet16-120", 192, 3
@@ -45,9 +46,7 @@ def summarise(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
     accuracy of the architecture with the best validation accuracy; `best_test` is the independent
     maximum over all queried architectures, as the thesis reports, and is no result of a search.
     """
-    frame = pd.DataFrame(
-        [{key: value for key, value in r.items() if not isinstance(value, (dict, list))} for r in records]
-    )
+    frame = pd.DataFrame([_flat(record) for record in records])
     if frame.empty:
         return pd.DataFrame(columns=COLUMNS)
     rows = []
@@ -58,9 +57,18 @@ def summarise(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
             row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std(ddof=0)
         paper = paper_value(row["benchmark"], row["dataset"], base_of(row["method"]), row["queries"])
         row |= {"paper_val": paper.val, "paper_val_std": paper.val_std}
-        row |= {"paper_test": paper.test, "paper_test_std": paper.test_std, "wall_s_mean": group["wall_s"].mean()}
+        row |= {"paper_test": paper.test, "paper_test_std": paper.test_std}
+        row |= {f"{name}_mean": group[name].mean() for name in ("wall_s", "val_100", "val_150", "queries_to_best")}
         rows.append(row)
     return _ordered(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """The scalar entries, and how fast the curve rose: percent after 100 and 150 queries, queries to its best."""
+    scalars = {key: value for key, value in record.items() if not isinstance(value, (dict, list))}
+    values = [entry["val"] for entry in record["curve"]]
+    early = {f"val_{n}": 100.0 * max(values[:n]) if len(values) >= n else None for n in (100, 150)}
+    return scalars | early | {"queries_to_best": values.index(max(values)) + 1}
 
 
 def _ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -80,13 +88,14 @@ def to_markdown(table: pd.DataFrame, title: str) -> str:
         labels = ", ".join(sorted(set(group["labels"])))
         lines += [f"## {DATASET_TITLES.get(str(dataset), dataset)} ({benchmark}, {labels})", ""]
         lines += [_row("Method", "Preset", "Queries", "Trials", "Val. acc. (%)", "Test acc. (%)", "Best test seen (%)")]
-        lines[-1] += " Paper val. | Paper test | Time (s) |"
-        lines += ["|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
-        lines += [f"| Optimum of the space | | | | {_percent(val)} | {_percent(test)} | | | | |"]
+        lines[-1] += " Paper val. | Paper test | Val. at 100 | Val. at 150 | Queries to best | Time (s) |"
+        lines += ["|---|---|" + "---:|" * 11]
+        lines += [f"| Optimum of the space | | | | {_percent(val)} | {_percent(test)} |" + " |" * 7]
         lines += [_method_row(row) for _, row in group.iterrows()] + [""]
     lines += [
         "Test acc.: of the architecture with the best validation accuracy. Best test seen: maximum over all",
         "queried architectures, as the thesis reports; no search rule reads it. Mean ± standard deviation over trials.",
+        "Val. at 100, 150: after that many queries. Queries to best: until a search found its best, mean over trials.",
         "",
     ]
     return "\n".join(lines)
@@ -117,6 +126,9 @@ def _method_row(row: pd.Series) -> str:
         _spread(row["best_test_mean"], row["best_test_std"]),
         _spread(row["paper_val"], row["paper_val_std"]),
         _spread(row["paper_test"], row["paper_test_std"]),
+        _spread(row["val_100_mean"], None),
+        _spread(row["val_150_mean"], None),
+        f"{row['queries_to_best_mean']:.0f}",
         f"{row['wall_s_mean']:.1f}",
     )
 

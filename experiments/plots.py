@@ -47,7 +47,8 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
         queries = np.arange(1, len(mean) + 1)
         label = f"{title_of(name)} (n={len(values)})"
         axes.plot(queries, mean, color=colour, label=label, linewidth=1.8)
-        axes.fill_between(queries, mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
+        lower, upper = np.maximum(mean - std, values.min(axis=0)), np.minimum(mean + std, values.max(axis=0))
+        axes.fill_between(queries, lower, upper, color=colour, alpha=0.15, linewidth=0)
         finals.append(mean[min(29, len(mean) - 1)])
     top = 100.0 * optimum if optimum is not None else max(v.max() for v in methods.values())
     if optimum is not None:

@@ -57,8 +57,18 @@ def test_columns_are_fixed() -> None:
         *("benchmark", "dataset", "method", "preset", "init", "labels", "queries", "trials"),
         *STATS,
         *("paper_val", "paper_val_std", "paper_test", "paper_test_std", "wall_s_mean"),
+        *("val_100_mean", "val_150_mean", "queries_to_best_mean"),
     ]
     assert list(summarise([]).columns) == COLUMNS and summarise([]).empty
+
+
+def test_how_fast_a_search_rose() -> None:
+    """After 100 and 150 queries, and the query at which the best was found, averaged over trials."""
+    slow = [{"arch": "a", "val": value} for value in [0.1] * 99 + [0.3] + [0.2] * 20 + [0.7] * 72]
+    fast = [{"arch": "a", "val": value} for value in [0.5] + [0.4] * 191]
+    row = summarise([record(seed=0, curve=slow), record(seed=1, curve=fast)]).iloc[0]
+    assert row["val_100_mean"] == pytest.approx(40.0) and row["val_150_mean"] == pytest.approx(60.0)
+    assert row["queries_to_best_mean"] == pytest.approx((121 + 1) / 2)
 
 
 def test_the_papers_numbers_stand_beside_their_rows() -> None:
@@ -108,7 +118,7 @@ def test_unknown_test_accuracies_stay_empty() -> None:
     table = summarise([record(test_at_best_val=None, best_test_seen=None)])
     assert table[["test_mean", "test_std", "best_test_mean"]].isna().all(axis=None)
     row = next(line for line in to_markdown(table, "T").splitlines() if line.startswith("| RS"))
-    assert row == "| RS | published | 192 | 1 | 70.00 ± 0.00 | – | – | 72.12 ± 0.90 | 72.31 ± 0.92 | 2.0 |"
+    assert row == "| RS | published | 192 | 1 | 70.00 ± 0.00 | – | – | 72.12 ± 0.90 | 72.31 ± 0.92 | – | – | 2 | 2.0 |"
 
 
 def test_markdown_has_the_optimum_and_a_row_per_method() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -44,3 +45,18 @@ def test_every_path_named_exists() -> None:
     pattern = r"`((?:invertnas|experiments|pretrained|results|tests)/[\w./-]+)`"
     for name in set(re.findall(pattern, README)) - {"results/figures/"}:
         assert Path(ROOT / name).exists(), name
+
+
+@pytest.mark.slow
+def test_the_python_example_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 1
+    names: dict[str, object] = {}
+    cwd = os.getcwd()
+    os.chdir(ROOT)  # the example names the repository's own `pretrained`
+    try:
+        exec(compile(blocks[0], "README.md", "exec"), names)
+    finally:
+        os.chdir(cwd)
+    assert names["bench"].ledger.remaining == 0  # type: ignore[attr-defined]
+    assert len(names["accuracy"]) == 5 and len(names["cells"]) == 10  # type: ignore[arg-type]
