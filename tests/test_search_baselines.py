@@ -25,23 +25,12 @@ from invertnas.search.baselines import (
 )
 from invertnas.search.baselines.base import Baseline
 from invertnas.spaces import ArchSpec, NASBench201Space
+from tests.fakes import TinySpace
 
 SPACE = NASBench201Space()
 VALUE = {2: 0.6, 3: 1.0, 4: 0.2, 5: 0.75, 6: 0.0}
 WEIGHT = (1.0, 0.83, 0.61, 1.27, 0.94, 1.12)
 SMALL = BananasConfig(members=3, hidden_layers=2, width=8, epochs=20)
-
-
-class TinySpace(NASBench201Space):
-    """The 64 cells of two operations."""
-
-    name = "tiny"
-
-    def sample(self, rng: np.random.Generator) -> ArchSpec:
-        return self.from_cell_ops(rng.integers(2, 4, 6))
-
-    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
-        return [other for other in super().neighbours(arch) if set(other.ops[1:-1]) <= {2, 3}]
 
 
 def score(arch: ArchSpec) -> float:
