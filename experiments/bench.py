@@ -138,7 +138,7 @@ def bench_growth() -> dict[str, dict[str, float]]:
 def bench_search(name: str, rounds: int | None, queries: int = 192) -> dict[str, float]:
     """Time a search of `queries` queries, or its first `rounds` rounds and extrapolate.
 
-    The extrapolation fits seconds per round as a straight line in the round number.
+    The extrapolation is `rest_s`.
     """
     from experiments.benchmarks import open_benchmark
     from experiments.methods import MethodArguments, build
@@ -162,11 +162,19 @@ def bench_search(name: str, rounds: int | None, queries: int = 192) -> dict[str,
         "rounds_measured": float(len(records)),
     }
     if len(records) < total - 1:
-        later = np.array(seconds[2:])
-        slope, base = np.polyfit(np.arange(2, len(seconds)), later, 1) if len(later) > 2 else (0.0, later.mean())
-        rest = np.maximum(base + slope * np.arange(len(seconds), total - 1), later.min())
-        result["extrapolated_s"] = wall_s + float(rest.sum())
+        result["extrapolated_s"] = wall_s + rest_s(seconds, total - 1)
     return result
+
+
+def rest_s(seconds: Sequence[float], total: int) -> float:
+    """Seconds of the rounds from `len(seconds)` to `total`, by a straight line through rounds 2 and later.
+
+    Round 0 is the initial fit and round 1 traces; a mean stands for the line below three rounds, and
+    no round is taken to be faster than the fastest measured.
+    """
+    later = np.array(seconds[2:])
+    slope, base = np.polyfit(np.arange(2, len(seconds)), later, 1) if len(later) > 2 else (0.0, later.mean())
+    return float(np.maximum(base + slope * np.arange(len(seconds), total), later.min()).sum())
 
 
 def machine() -> dict[str, Any]:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from invertnas.errors import ArtefactError, ConfigError, OutOfDomainError, SearchExhaustedError
