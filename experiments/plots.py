@@ -22,6 +22,7 @@ COLOURS = {
     "invertnas_single": "#CC79A7",
     "invertnas": "#D55E00",
 }
+VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#F0E442")
 
 
 def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], optimum: float | None) -> None:
@@ -41,7 +42,7 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
     figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
     finals = []
     for index, name in enumerate(sorted(methods, key=lambda name: (list(METHODS).index(base_of(name)), name))):
-        colour = COLOURS.get(name, f"C{index}")
+        colour = COLOURS.get(name, VARIANT_COLOURS[index % len(VARIANT_COLOURS)])
         values = methods[name]
         mean, std = values.mean(axis=0), values.std(axis=0)
         queries = np.arange(1, len(mean) + 1)

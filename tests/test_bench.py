@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.bench import StepBench, median_s, rest_s, to_markdown
+from experiments.timing import StepBench, median_s, rest_s, to_markdown
 
 
 def test_operations_of_a_step() -> None:

@@ -1,0 +1,188 @@
+"""What `make bench` measures: one training step, its growth with size, and whole searches."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.presets import preset
+from invertnas.io import versions
+
+DIM, WARM_UP, REPEATS = 128, 5, 20
+# The work on which the thesis code was timed once (1,371 s on 2 cores): (passes, training steps and
+# validation steps of 64 rows per pass) of the initial fit and of two retrain rounds.
+THESIS_WORK = ((61, 7, 4), (17, 8, 4), (11, 10, 4))
+THESIS_CODE_S = 1371.0
+
+
+def median_s(call: Callable[[], Any], repeats: int = REPEATS, warm_up: int = WARM_UP) -> float:
+    """Median seconds of a call."""
+    times = []
+    for index in range(warm_up + repeats):
+        started = time.perf_counter()
+        call()
+        if index >= warm_up:
+            times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+def matmul_peak_gflops(size: int = 2048) -> float:
+    """Measured float32 rate of one large square matrix product, the best of ten."""
+    import tensorflow as tf
+
+    a = tf.random.stateless_normal((size, size), (0, 1))
+    times = []
+    for _ in range(12):
+        started = time.perf_counter()
+        tf.matmul(a, a).numpy()
+        times.append(time.perf_counter() - started)
+    return 2 * size**3 / min(times[2:]) / 1e9
+
+
+class StepBench:
+    """A trainer at a given ensemble size and the data to run single steps on."""
+
+    def __init__(self, members: int = 10, batch: int = 64) -> None:
+        import tensorflow as tf
+
+        from invertnas.inn.config import INNConfig, INNTrainConfig
+        from invertnas.inn.flow import FlowEnsemble
+        from invertnas.inn.train import INNTrainer
+
+        paper = preset("paper", "nasbench201")
+        self.inn = INNConfig(dim=DIM, **{**paper.inn, "members": members})
+        self.flow = FlowEnsemble.create(self.inn, seed=0)
+        self.trainer = INNTrainer(self.flow, INNTrainConfig(batch_size=batch), seed=0)
+        rng = np.random.default_rng(0)
+        self.x = tf.constant(0.1 * rng.standard_normal((batch, DIM)), tf.float32)
+        self.y = tf.constant(rng.random(batch), tf.float32)
+        self.ones = tf.ones((members, batch))
+        self.order = tf.constant(np.arange(batch)[np.newaxis], tf.int32)
+        self.seed, self.span = tf.constant([0, 1], tf.int32), tf.constant([0.0, 1000.0])
+
+    def step(self) -> None:
+        """One rank-weighted training step, to completion."""
+        import tensorflow as tf
+
+        rows = (self.x, self.y, self.ones, self.order)
+        self.trainer._epoch(*rows, self.seed, self.span, tf.constant(True)).numpy()
+
+    def validate(self) -> None:
+        """One validation step on the same rows."""
+        self.trainer._validate(self.x, self.y, self.seed).numpy()
+
+    @property
+    def gflop(self) -> float:
+        """Floating-point operations of the matrix products of one step, in billions.
+
+        Three products (forward, two gradients) for each kernel in each of the two directions.
+        """
+        kernels = sum(int(np.prod(v.shape)) for v in self.flow.trainable_variables if "kernel" in v.path)
+        return 2 * 3 * 2 * kernels * int(self.x.shape[0]) / 1e9
+
+
+def bench_step() -> dict[str, float]:
+    """Tracing and first step, median step, and their share of the measured matmul peak."""
+    bench = StepBench()
+    started = time.perf_counter()
+    bench.step()
+    trace_s = time.perf_counter() - started
+    step_s = median_s(bench.step)
+    bench.validate()
+    peak = matmul_peak_gflops()
+    started = time.perf_counter()
+    for passes, train_steps, val_steps in THESIS_WORK:
+        for _ in range(passes):
+            for _ in range(train_steps):
+                bench.step()
+            for _ in range(val_steps):
+                bench.validate()
+    thesis_work_s = time.perf_counter() - started
+    rate = bench.gflop / step_s
+    return {
+        "trace_s": trace_s,
+        "step_s": step_s,
+        "step_gflop": bench.gflop,
+        "step_gflops": rate,
+        "matmul_peak_gflops": peak,
+        "share_of_peak": rate / peak,
+        "thesis_work_s": thesis_work_s,
+    }
+
+
+def bench_growth() -> dict[str, dict[str, float]]:
+    """Median step seconds against members (at batch 64) and batch (at 10 members)."""
+    members = {str(k): median_s(StepBench(members=k).step, 10, 2) for k in (1, 5, 10, 20)}
+    batch = {str(b): median_s(StepBench(batch=b).step, 10, 2) for b in (16, 64, 256)}
+    return {"step_s_by_members": members, "step_s_by_batch": batch}
+
+
+def bench_search(
+    name: str, rounds: int | None, *, pretrained: Path, dataset: str, queries: int = 192
+) -> dict[str, float]:
+    """Time a search of `queries` queries, or its first `rounds` rounds and extrapolate.
+
+    The extrapolation is `rest_s`.
+    """
+    from experiments.benchmarks import open_benchmark
+    from experiments.methods import MethodArguments, build
+
+    bench = open_benchmark("nasbench201", queries)
+    arguments = MethodArguments(bench.space, queries, name, None, pretrained, 0)
+    started = time.perf_counter()
+    optimizer, config = build("invertnas", arguments)
+    total = 1 + -(-(queries - config["search"]["initial"]) // config["search"]["batch"])
+    while bench.ledger.remaining and (rounds is None or len(optimizer.diagnostics()) < rounds):
+        archs = optimizer.ask()[: bench.ledger.remaining]
+        optimizer.tell(archs, [bench.query(arch, dataset) for arch in archs])
+    wall_s = time.perf_counter() - started
+    records = optimizer.diagnostics()
+    seconds = [record["fit_s"] + record["candidates_s"] for record in records]
+    result = {
+        "wall_s": wall_s,
+        "first_round_s": seconds[0],
+        "retrain_round_s": float(np.median([record["fit_s"] for record in records[1:]])),
+        "candidate_round_s": float(np.median([record["candidates_s"] for record in records[1:]])),
+        "rounds_measured": float(len(records)),
+    }
+    if len(records) < total - 1:
+        result["extrapolated_s"] = wall_s + rest_s(seconds, total - 1)
+    return result
+
+
+def rest_s(seconds: Sequence[float], total: int) -> float:
+    """Seconds of the rounds from `len(seconds)` to `total`, by a straight line through rounds 2 and later.
+
+    Round 0 is the initial fit and round 1 traces; a mean stands for the line below three rounds, and
+    no round is taken to be faster than the fastest measured.
+    """
+    later = np.array(seconds[2:])
+    slope, base = np.polyfit(np.arange(2, len(seconds)), later, 1) if len(later) > 2 else (0.0, later.mean())
+    return float(np.maximum(base + slope * np.arange(len(seconds), total), later.min()).sum())
+
+
+def machine() -> dict[str, Any]:
+    """Facts that decide the figures."""
+    name = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            name = line.split(":", 1)[1].strip()
+            break
+    return {"cpu": name, "cores": os.cpu_count(), "system": platform.system(), "versions": versions()}
+
+
+def to_markdown(record: dict[str, Any]) -> str:
+    """One row per figure."""
+    lines = ["| Figure | Value |", "|---|---:|"]
+    for name, value in record.items():
+        cells = value.items() if isinstance(value, dict) else [("", value)]
+        for key, inner in cells:
+            if isinstance(inner, (int, float)):
+                lines.append(f"| {name}{' ' + key if key else ''} | {inner:.4g} |")
+    return "\n".join(lines)
