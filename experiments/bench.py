@@ -23,6 +23,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("out", str(ROOT / "results"), "Results folder.")
 flags.DEFINE_string("pretrained", str(ROOT / "pretrained"), "Folder of the shipped weights.")
 flags.DEFINE_string("dataset", "imagenet16-120", "Data set of the searches.")
+flags.DEFINE_integer("paper_rounds", 6, "Rounds of the paper preset before extrapolating.", lower_bound=3)
 flags.DEFINE_bool("quick", False, "Leave out the growth with members and batch, and the searches.")
 
 
@@ -34,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
     record: dict[str, Any] = {"machine": machine(), **bench_step()}
     if not FLAGS.quick:
         where: dict[str, Any] = {"pretrained": Path(FLAGS.pretrained), "dataset": FLAGS.dataset}
-        fast, paper = bench_search(DEFAULT, None, **where), bench_search("paper", 6, **where)
+        fast, paper = bench_search(DEFAULT, None, **where), bench_search("paper", FLAGS.paper_rounds, **where)
         record |= {"search_fast_s": fast["wall_s"], "search_fast": fast}
         record |= {"search_paper_s_extrapolated": paper["extrapolated_s"], "search_paper": paper}
         record |= bench_growth()

@@ -22,7 +22,7 @@ COLOURS = {
     "invertnas_single": "#CC79A7",
     "invertnas": "#D55E00",
 }
-VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#F0E442")
+VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#56B4E9")
 
 
 def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], optimum: float | None) -> None:
