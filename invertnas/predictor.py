@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from invertnas.errors import ConfigError
+from invertnas.errors import ArtefactError, ConfigError
 from invertnas.gvae.model import GVAE
 from invertnas.inn.aggregate import idw_weights, mean_weights
 from invertnas.inn.config import INNConfig, INNTrainConfig
@@ -125,8 +125,16 @@ class InvertiblePredictor:
         write_arrays(folder / "predictor.npz", {**self.trainer.state(), "weights": self.weights, "y_scale": scale})
 
     def load(self, folder: Path) -> None:
-        """Restore `save`. Raises ConfigError if it belongs to another architecture."""
-        arrays = read_arrays(folder / "predictor.npz")
+        """Restore `save`.
+
+        Raises:
+            ConfigError: it belongs to another architecture.
+            ArtefactError: the file is damaged or lacks an array.
+        """
+        path = folder / "predictor.npz"
+        arrays = read_arrays(path)
+        if missing := sorted({"weights", "y_scale"} - set(arrays)):
+            raise ArtefactError(f"{path} lacks {', '.join(missing)}; delete the folder and run again")
         self.trainer.load_state(arrays)
         self.weights = arrays["weights"]
         self._y_shift, self._y_scale = arrays["y_scale"].tolist()

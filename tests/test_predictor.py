@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invertnas.errors import ConfigError
+from invertnas.errors import ArtefactError, ConfigError
 from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.model import GVAE
 from invertnas.inn.config import INNConfig, INNTrainConfig
+from invertnas.io import write_arrays
 from invertnas.predictor import InvertiblePredictor, PredictorConfig
 from invertnas.search.protocols import Labelled
 from invertnas.spaces import NASBench201Space
@@ -190,3 +191,9 @@ def test_mean_aggregation(gvae: GVAE) -> None:
     report = model.fit(labelled(8), Labelled(), round_index=0)
     np.testing.assert_array_equal(model.weights, [1 / 3] * 3)
     assert report["epochs"] == 1 and set(report["losses"]) == {"reg", "rev", "latent", "total"}
+
+
+def test_a_checkpoint_without_its_scaling_is_refused(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "predictor.npz", {"weights": np.ones(2)})
+    with pytest.raises(ArtefactError, match="lacks y_scale; delete the folder"):
+        InvertiblePredictor.load(object.__new__(InvertiblePredictor), tmp_path)

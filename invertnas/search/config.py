@@ -24,7 +24,8 @@ class CandidateConfig:
         z_std_step: tau (no value in the paper).
         latent_noise: initial noise on the inverted latent (paper: none; thesis: yes).
         latent_noise_step: its growth per escalation.
-        escalate: "empty" after a try without a new candidate (paper), or "always".
+        escalate: "empty" after a try that adds no candidate to the pool, or "always". (The paper counts
+            a candidate found twice in a round as new, with which the noise need never grow.)
         target: "one" inverts y = 1.0 (paper); "beyond_best" inverts the best accuracy seen plus
             a uniform share of `target_range` times the spread of the better half seen.
         target_range: see `target`.
