@@ -25,14 +25,14 @@ def score(arch: ArchSpec) -> float:
 
 
 def test_path_encoding_by_hand() -> None:
-    encoder = PathEncoder(range(2, 7), shortest=1, longest=6, cutoff=30)
+    encoder = PathEncoder(SPACE, range(2, 7), shortest=1, longest=6, cutoff=30)
     assert encoder.paths[:7] == ((2,), (3,), (4,), (5,), (6,), (2, 2), (2, 3)) and encoder.paths[29] == (6, 6)
     # Edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3 of the cell carry 3, 2, 5, 4, 6, 2: the paths are
     # (4), (3, 6), (2, 2) and the cut off (3, 5, 2); two operations a, b stand in column 5a + b - 7.
     encoded = encoder.encode([SPACE.from_cell_ops((3, 2, 5, 4, 6, 2))])
     assert encoded.shape == (1, 30)
     assert np.flatnonzero(encoded[0]).tolist() == [2, 5, 14]
-    with_empty = PathEncoder((1, 2, 3), shortest=0, longest=5, cutoff=40)
+    with_empty = PathEncoder(SPACE, (1, 2, 3), shortest=0, longest=5, cutoff=40)
     assert with_empty.paths[0] == () and len(with_empty.paths) == 40 and with_empty.paths[39] == (3, 3, 3)
     assert Bananas(SPACE, seed=0).encoder.paths == encoder.paths
 

@@ -13,7 +13,7 @@ class GVAEConfig:
     """Architecture and loss of the GVAE.
 
     Attributes:
-        num_nodes: N, nodes of a padded graph.
+        num_nodes: N, nodes of a padded cell.
         num_ops: F, operation labels.
         latent_dim: L, latent numbers per node.
         gin_channels: output channels of each message-passing GIN layer (paper: five layers).
@@ -27,6 +27,7 @@ class GVAEConfig:
         node_weight: factor of the operation cross-entropy.
         edge_weight: factor of the adjacency cross-entropy.
         kl_weight: factor of the KL divergence.
+        cells: cells of an architecture, embedded one by one (paper: 2 in NAS-Bench-301, else 1).
     """
 
     num_nodes: int
@@ -43,9 +44,10 @@ class GVAEConfig:
     node_weight: float = 1.0
     edge_weight: float = 1.0
     kl_weight: float = 0.16
+    cells: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("num_nodes", "num_ops", "latent_dim", "blocks", "model_dim", "heads", "feed_forward"):
+        for name in ("num_nodes", "num_ops", "latent_dim", "blocks", "model_dim", "heads", "feed_forward", "cells"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"got {name}={getattr(self, name)}; expected at least 1")
         if not self.gin_channels:
@@ -53,8 +55,8 @@ class GVAEConfig:
 
     @property
     def flat_dim(self) -> int:
-        """D = N * L, the dimension the INN works in."""
-        return self.num_nodes * self.latent_dim
+        """D = cells * N * L, the dimension the INN works in."""
+        return self.cells * self.num_nodes * self.latent_dim
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary; `from_dict` restores it."""

@@ -12,7 +12,7 @@ from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.decoder import Decoder
 from invertnas.gvae.encoder import Encoder
 from invertnas.gvae.losses import edge_loss, kl_loss, node_loss
-from invertnas.spaces.spec import FloatArray, GraphBatch, IntArray
+from invertnas.spaces.spec import FloatArray, GraphBatch, IntArray, join_cells, split_cells
 
 CHUNK = 4096  # graphs per inference call; bounds memory
 
@@ -71,31 +71,35 @@ class GVAE(keras.Model):
         return {**terms, "total": total}
 
     def encode(self, graphs: GraphBatch) -> FloatArray:
-        """Latent means, flattened row-major to (B, N * L), with inference statistics."""
+        """Latent means of B architectures, flattened row-major to (B, D), with inference statistics."""
+        cells = split_cells(graphs, self.config.cells)
         parts = [
             self._encode(
-                tf.constant(graphs.ops[start : start + CHUNK]), tf.constant(graphs.adjacency[start : start + CHUNK])
-            )
-            for start in range(0, len(graphs), CHUNK)
+                tf.constant(cells.ops[start : start + CHUNK]), tf.constant(cells.adjacency[start : start + CHUNK])
+            ).numpy()
+            for start in range(0, len(cells), CHUNK)
         ]
-        return (
-            np.concatenate([part.numpy() for part in parts])
-            if parts
-            else np.zeros((0, self.config.flat_dim), np.float32)
-        )
+        return np.concatenate([np.zeros((0, self.cell_dim), np.float32), *parts]).reshape(-1, self.config.flat_dim)
 
     def decode(self, latents: FloatArray) -> tuple[IntArray, IntArray]:
-        """Most probable graphs of (B, N * L) latents: (B, N) operations and (B, N, N) adjacency."""
-        parts = [self._decode(tf.constant(latents[start : start + CHUNK])) for start in range(0, len(latents), CHUNK)]
-        nodes = self.config.num_nodes
-        if not parts:
-            return np.zeros((0, nodes), np.int64), np.zeros((0, nodes, nodes), np.int64)
-        return np.concatenate([p[0].numpy() for p in parts]), np.concatenate([p[1].numpy() for p in parts])
+        """Most probable graphs of (B, D) latents: (B, N) operations and (B, N, N) adjacency, all cells joined."""
+        rows, nodes = latents.reshape(-1, self.cell_dim), self.config.num_nodes
+        ops, adjacency = [np.zeros((0, nodes), np.int64)], [np.zeros((0, nodes, nodes), np.int64)]
+        for start in range(0, len(rows), CHUNK):
+            part = self._decode(tf.constant(rows[start : start + CHUNK]))
+            ops.append(part[0].numpy())
+            adjacency.append(part[1].numpy())
+        return join_cells(np.concatenate(ops), np.concatenate(adjacency), self.config.cells)
+
+    @property
+    def cell_dim(self) -> int:
+        """N * L, latent numbers of one cell."""
+        return self.config.num_nodes * self.config.latent_dim
 
     @tf.function(reduce_retracing=True)
     def _encode(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
         mean, _ = self.encoder([ops, adjacency], training=False)
-        return tf.reshape(mean, (-1, self.config.flat_dim))
+        return tf.reshape(mean, (-1, self.cell_dim))
 
     @tf.function(reduce_retracing=True)
     def _decode(self, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -14,7 +14,12 @@ from invertnas.io import read_json, sha256_file, versions, write_atomic, write_j
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, GraphBatch
 
-NAMES = {"nasbench201": "gvae_nb201"}
+NAMES = {
+    "nasbench101": "gvae_nb101",
+    "nasbench201": "gvae_nb201",
+    "nasbench301": "gvae_nb301",
+    "nasbench_nlp": "gvae_nbnlp",
+}
 
 
 def gvae_paths(folder: Path, space_name: str) -> tuple[Path, Path]:
@@ -85,7 +90,7 @@ def load_gvae(folder: Path, space: SearchSpace) -> GVAE:
         raise ArtefactError(f"{description} lacks {', '.join(missing)}; restore the shipped file")
     config = GVAEConfig.from_dict(told["config"])
     expected = (space.name, space.num_nodes, len(space.op_names))
-    got = (told["space"], config.num_nodes, config.num_ops)
+    got = (told["space"], config.cells * config.num_nodes, config.num_ops)
     if got != expected:
         raise ArtefactError(f"{description} describes (space, nodes, operations) {got}; expected {expected}")
     digest = sha256_file(weights)

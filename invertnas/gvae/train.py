@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from invertnas.errors import ArtefactError, ConfigError
 from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
-from invertnas.gvae.model import GVAE
+from invertnas.gvae.model import CHUNK, GVAE
 from invertnas.io import read_arrays, sha256_arrays, write_arrays
 from invertnas.seeding import generator, tf_seed
 from invertnas.spaces.spec import GraphBatch, IntArray
@@ -51,7 +51,7 @@ class GVAETrainer:
     Args:
         config: model hyperparameters.
         train: optimisation hyperparameters.
-        graphs: all graphs; split inside by the seed.
+        graphs: all graphs, each one cell; split inside by the seed.
 
     Raises:
         ConfigError: if the training part holds less than one batch.
@@ -150,9 +150,13 @@ class GVAETrainer:
 
     @tf.function
     def _evaluate(self, index: tf.Tensor) -> tf.Tensor:
-        inputs = [tf.gather(self._ops, index), tf.gather(self._adjacency, index)]
-        terms = self.model.losses_of(inputs, None, training=False)
-        return tf.stack([terms[name] for name in TERMS])
+        count, total = tf.size(index), tf.zeros(len(TERMS))
+        for start in tf.range(0, count, CHUNK):
+            rows = index[start : start + CHUNK]
+            inputs = [tf.gather(self._ops, rows), tf.gather(self._adjacency, rows)]
+            terms = self.model.losses_of(inputs, None, training=False)
+            total += tf.stack([terms[name] for name in TERMS]) * tf.cast(tf.size(rows) / count, tf.float32)
+        return total
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser, best weights, schedule and history atomically."""

@@ -17,7 +17,9 @@ class SearchSpace(Protocol):
     Attributes:
         name: short name used in paths and tables, e.g. ``"nasbench201"``.
         op_names: the operation vocabulary; an operation index points into it. F = len(op_names).
-        num_nodes: N, the number of nodes after padding.
+        num_nodes: N, the number of nodes after padding, over all cells.
+        num_cells: cells of an architecture. With more than one, each is a block of N / num_cells nodes
+            without edges to the others, and the GVAE embeds them one by one.
     """
 
     @property
@@ -28,6 +30,9 @@ class SearchSpace(Protocol):
 
     @property
     def num_nodes(self) -> int: ...
+
+    @property
+    def num_cells(self) -> int: ...
 
     def sample(self, rng: np.random.Generator) -> ArchSpec:
         """One architecture, uniformly at random where the space allows it."""
@@ -59,6 +64,10 @@ class SearchSpace(Protocol):
 
     def decode(self, ops: IntArray, adjacency: IntArray) -> list[ArchSpec | None]:
         """Architectures of (B, N) operation indices and (B, N, N) 0/1 entries; None where invalid."""
+        ...
+
+    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
+        """For each cell, the operation sequences of all input-output paths (BANANAS' path encoding)."""
         ...
 
     def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
-from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs
+from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs, graph_paths
 
 OP_NAMES = ("output", "input", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip_connect", "none")
 OUTPUT, INPUT = 0, 1
@@ -39,6 +39,7 @@ class NASBench201Space:
     name = "nasbench201"
     op_names = OP_NAMES
     num_nodes = NUM_NODES
+    num_cells = 1
 
     def from_cell_ops(self, cell_ops: Iterable[int]) -> ArchSpec:
         """Architecture from its six inner operation indices, in node order."""
@@ -107,6 +108,10 @@ class NASBench201Space:
             & ((inner >= CELL_OPS[0]) & (inner <= CELL_OPS[-1])).all(axis=1)
         )
         return [self.from_cell_ops(row) if ok else None for row, ok in zip(inner.tolist(), valid.tolist())]
+
+    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
+        """Operation sequences from input to output, of the one cell."""
+        return (graph_paths(arch),)
 
     def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
         """The 24 cells that differ in one operation."""

@@ -86,6 +86,31 @@ def encode_graphs(archs: Sequence[ArchSpec], num_nodes: int, num_ops: int) -> Gr
     return GraphBatch(ops, adjacency)
 
 
+def split_cells(graphs: GraphBatch, cells: int) -> GraphBatch:
+    """The cells of (B, N, F), (B, N, N) graphs as B * cells graphs of N / cells nodes, cell by cell.
+
+    Raises:
+        OutOfDomainError: if N is no multiple of `cells`, or an edge joins two cells.
+    """
+    batch, nodes, width = graphs.ops.shape
+    if nodes % cells:
+        raise OutOfDomainError(f"got graphs of {nodes} nodes; expected a multiple of {cells} cells")
+    size = nodes // cells
+    blocks = graphs.adjacency.reshape(batch, cells, size, cells, size)
+    inner = blocks[:, np.arange(cells), :, np.arange(cells)].swapaxes(0, 1)
+    if inner.sum() != graphs.adjacency.sum():
+        raise OutOfDomainError("got an edge between two cells; expected a block-diagonal adjacency")
+    return GraphBatch(graphs.ops.reshape(batch * cells, size, width), inner.reshape(batch * cells, size, size))
+
+
+def join_cells(ops: IntArray, adjacency: IntArray, cells: int) -> tuple[IntArray, IntArray]:
+    """Inverse of `split_cells` on (B * cells, n) operation indices and (B * cells, n, n) entries."""
+    batch, size = len(ops) // cells, ops.shape[1]
+    joined = np.zeros((batch, cells, size, cells, size), adjacency.dtype)
+    joined[:, np.arange(cells), :, np.arange(cells)] = adjacency.reshape(batch, cells, size, size).swapaxes(0, 1)
+    return ops.reshape(batch, cells * size), joined.reshape(batch, cells * size, cells * size)
+
+
 def graph_paths(arch: ArchSpec) -> set[tuple[int, ...]]:
     """Operation sequences of all paths from the first to the last node, end points left out.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from invertnas.search.baselines.base import Baseline, require
 from invertnas.spaces.base import SearchSpace
-from invertnas.spaces.spec import ArchSpec, FloatArray, graph_paths
+from invertnas.spaces.spec import ArchSpec, FloatArray
 
 if TYPE_CHECKING:
     from invertnas.search.baselines.bananas_network import StackedNetworks
@@ -76,31 +76,37 @@ class BananasConfig:
 class PathEncoder:
     """Truncated path encoding (White et al., 2021a, section 4).
 
-    Column i tells whether the architecture holds path i, in the order of length, then of operation
-    indices (lexicographic); longer paths are rarer in random cells and are cut off.
+    Column i of a cell tells whether it holds path i, in the order of length, then of operation
+    indices (lexicographic); longer paths are rarer in random cells and are cut off. The cells of an
+    architecture stand side by side.
 
     Args:
+        space: gives the paths of an architecture.
         ops: operation indices that occur on paths.
         shortest: operations on the shortest path that is counted.
         longest: operations on the longest path.
-        cutoff: number of columns kept.
+        cutoff: number of columns kept per cell.
 
     Attributes:
-        paths: the D <= `cutoff` paths, in column order.
+        paths: the P <= `cutoff` paths of a cell, in column order.
+        width: D = P * cells, columns in all.
     """
 
-    def __init__(self, ops: Sequence[int], *, shortest: int, longest: int, cutoff: int) -> None:
+    def __init__(self, space: SearchSpace, ops: Sequence[int], *, shortest: int, longest: int, cutoff: int) -> None:
         lengths = range(shortest, longest + 1)
         every = itertools.chain.from_iterable(itertools.product(sorted(ops), repeat=length) for length in lengths)
         self.paths = tuple(itertools.islice(every, cutoff))
+        self.width = len(self.paths) * space.num_cells
+        self._space = space
         self._column = {path: column for column, path in enumerate(self.paths)}
 
     def encode(self, archs: Sequence[ArchSpec]) -> FloatArray:
         """(B, D) float32 entries 0 or 1."""
-        encoded = np.zeros((len(archs), len(self.paths)), np.float32)
+        encoded = np.zeros((len(archs), self._space.num_cells, len(self.paths)), np.float32)
         for row, arch in enumerate(archs):
-            encoded[row, [self._column[path] for path in graph_paths(arch) if path in self._column]] = 1.0
-        return encoded
+            for cell, paths in enumerate(self._space.paths(arch)):
+                encoded[row, cell, [self._column[path] for path in paths if path in self._column]] = 1.0
+        return encoded.reshape(len(archs), self.width)
 
 
 class Bananas(Baseline):
@@ -125,9 +131,10 @@ class Bananas(Baseline):
         self.config = config
         inner = [index for index, name in enumerate(space.op_names) if name not in END_POINTS]
         self.encoder = PathEncoder(
+            space,
             inner if config.path_ops is None else config.path_ops,
             shortest=config.shortest_path,
-            longest=space.num_nodes - 2,
+            longest=space.num_nodes // space.num_cells - 2,
             cutoff=config.cutoff,
         )
 
@@ -136,7 +143,7 @@ class Bananas(Baseline):
         """The ensemble's program, without parameters; TensorFlow is imported on first use."""
         from invertnas.search.baselines.bananas_network import stacked_networks
 
-        return stacked_networks(len(self.encoder.paths), self.config)
+        return stacked_networks(self.encoder.width, self.config)
 
     def _propose(self) -> tuple[list[ArchSpec], dict[str, Any]]:
         config, known = self.config, len(self.history)
