@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.plain import PlainAdam, plain_gradients
 from experiments.presets import preset
 from invertnas.io import versions
 
@@ -33,22 +34,29 @@ def median_s(call: Callable[[], Any], repeats: int = REPEATS, warm_up: int = WAR
 
 
 def matmul_peak_gflops(size: int = 2048) -> float:
-    """Measured float32 rate of one large square matrix product, the best of ten."""
+    """Measured float32 rate of large square matrix products: one, or one per core at a time, the best of ten."""
     import tensorflow as tf
 
-    a = tf.random.stateless_normal((size, size), (0, 1))
-    times = []
-    for _ in range(12):
-        started = time.perf_counter()
-        tf.matmul(a, a).numpy()
-        times.append(time.perf_counter() - started)
-    return 2 * size**3 / min(times[2:]) / 1e9
+    def rate(count: int) -> float:
+        factors = [tf.random.stateless_normal((size, size), (0, index)) for index in range(count)]
+        multiply = tf.function(lambda *a: tf.add_n([tf.matmul(b, b)[0, 0] for b in a]))
+        times = []
+        for _ in range(12):
+            started = time.perf_counter()
+            multiply(*factors).numpy()
+            times.append(time.perf_counter() - started)
+        return count * 2 * size**3 / min(times[2:]) / 1e9
+
+    return max(rate(1), rate(os.cpu_count() or 1))
 
 
 class StepBench:
-    """A trainer at a given ensemble size and the data to run single steps on."""
+    """A trainer at a given ensemble size and the data to run single steps on.
 
-    def __init__(self, members: int = 10, batch: int = 64) -> None:
+    No two rows of its batch are of one label, so that no forward pass is shared.
+    """
+
+    def __init__(self, members: int = 10, batch: int = 64, matmul_dtype: str = "float32") -> None:
         import tensorflow as tf
 
         from invertnas.inn.config import INNConfig, INNTrainConfig
@@ -56,9 +64,9 @@ class StepBench:
         from invertnas.inn.train import INNTrainer
 
         paper = preset("paper", "nasbench201")
-        self.inn = INNConfig(dim=DIM, **{**paper.inn, "members": members})
+        self.inn = INNConfig(dim=DIM, **{**paper.inn, "members": members, "matmul_dtype": matmul_dtype})
         self.flow = FlowEnsemble.create(self.inn, seed=0)
-        self.trainer = INNTrainer(self.flow, INNTrainConfig(batch_size=batch), seed=0)
+        self.trainer = INNTrainer(self.flow, INNTrainConfig(batch_size=batch, repeat=1), seed=0)
         rng = np.random.default_rng(0)
         self.x = tf.constant(0.1 * rng.standard_normal((batch, DIM)), tf.float32)
         self.y = tf.constant(rng.random(batch), tf.float32)
@@ -77,6 +85,35 @@ class StepBench:
         """One validation step on the same rows."""
         self.trainer._validate(self.x, self.y, self.seed).numpy()
 
+    def plain_difference(self) -> tuple[float, float]:
+        """Median seconds of the plainly written step, and how far its gradients are from the engine's.
+
+        The distance is the largest over the weights of one tensor, as a share of its largest gradient.
+        """
+        import tensorflow as tf
+
+        rows, weighted = (self.x, self.y, self.ones), tf.constant(True)
+        adam = PlainAdam(self.trainer.variables, self.inn.members, self.trainer.config.clip_norm)
+
+        @tf.function
+        def step() -> tf.Tensor:
+            total, gradients = plain_gradients(self.trainer, rows, self.seed, weighted)
+            adam.apply(gradients, tf.constant(1e-3))
+            return total
+
+        _, expected = tf.function(lambda: plain_gradients(self.trainer, rows, self.seed, weighted))()
+        batch = (*rows, tf.range(tf.size(self.y)))
+        _, got = tf.function(lambda: self.trainer._gradients(batch, self.seed, weighted))()
+        distance = max(float(tf.reduce_max(tf.abs(a - b)) / tf.reduce_max(tf.abs(b))) for a, b in zip(got, expected))
+        return median_s(lambda: step().numpy()), distance
+
+    def inverse_error(self) -> float:
+        """Largest error of a latent after forward and inverse, in units of its standard deviation 1."""
+        import tensorflow as tf
+
+        x = tf.random.stateless_normal((self.inn.members, int(self.x.shape[0]), DIM), (0, 1))
+        return float(tf.reduce_max(tf.abs(self.flow(self.flow(x)[0], inverse=True)[0] - x)))
+
     @property
     def gflop(self) -> float:
         """Floating-point operations of the matrix products of one step, in billions.
@@ -88,7 +125,7 @@ class StepBench:
 
 
 def bench_step() -> dict[str, float]:
-    """Tracing and first step, median step, and their share of the measured matmul peak."""
+    """Tracing and first step, median step and its share of the matmul peak, beside the plain and the mixed one."""
     bench = StepBench()
     started = time.perf_counter()
     bench.step()
@@ -96,6 +133,8 @@ def bench_step() -> dict[str, float]:
     step_s = median_s(bench.step)
     bench.validate()
     peak = matmul_peak_gflops()
+    mixed = StepBench(matmul_dtype="bfloat16")
+    mixed_step_s = median_s(mixed.step)
     started = time.perf_counter()
     for passes, train_steps, val_steps in THESIS_WORK:
         for _ in range(passes):
@@ -104,6 +143,7 @@ def bench_step() -> dict[str, float]:
             for _ in range(val_steps):
                 bench.validate()
     thesis_work_s = time.perf_counter() - started
+    plain_step_s, distance = bench.plain_difference()
     rate = bench.gflop / step_s
     return {
         "trace_s": trace_s,
@@ -112,6 +152,11 @@ def bench_step() -> dict[str, float]:
         "step_gflops": rate,
         "matmul_peak_gflops": peak,
         "share_of_peak": rate / peak,
+        "plain_step_s": plain_step_s,
+        "gradient_distance_to_plain": distance,
+        "inverse_error": bench.inverse_error(),
+        "mixed_precision_step_s": mixed_step_s,
+        "mixed_precision_inverse_error": mixed.inverse_error(),
         "thesis_work_s": thesis_work_s,
     }
 

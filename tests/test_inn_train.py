@@ -194,7 +194,8 @@ def test_early_stopping_keeps_each_members_best(model: INNTrainer, monkeypatch: 
 def test_validation_is_the_unweighted_total(model: INNTrainer) -> None:
     x, y = data(6, seed=1)
     got = model._validate(x, y, SEED)
-    expected = model.terms(x, y, tf.ones((3, 6)), SEED, tf.constant(False), 0.0)["total"]
+    rows = np.tile(x, (TRAIN.repeat, 1)), np.tile(y, TRAIN.repeat)  # the engine shares their forward pass
+    expected = model.terms(*rows, tf.ones((3, 24)), SEED, tf.constant(False), 0.0)["total"]
     np.testing.assert_allclose(got, expected, rtol=1e-4)
     report = model.fit(*data(), x, y)
     assert report.val_total is not None and np.isfinite(report.val_total)

@@ -48,8 +48,8 @@ class StackedAdam:
         scale = tf.where(finite, self.clip_norm / tf.maximum(tf.sqrt(square), self.clip_norm), 0.0)
         self.skipped.assign_add(tf.cast(~finite, tf.int32))
         step = self.iteration.assign_add(1.0)
+        gradients = self._scaled(gradients, scale)
         for variable, first, second, gradient in zip(self.variables, self.first, self.second, gradients):
-            factor = tf.reshape(scale, [self.members] + [1] * (len(gradient.shape) - 1))
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=first.handle,
@@ -60,8 +60,17 @@ class StackedAdam:
                 beta1=self.BETA_1,
                 beta2=self.BETA_2,
                 epsilon=self.EPSILON,
-                grad=tf.math.multiply_no_nan(gradient, factor),
+                grad=gradient,
             )
+
+    def _scaled(self, gradients: Sequence[tf.Tensor], scale: tf.Tensor) -> list[tf.Tensor]:
+        """Each member's gradient times its scale; the pass over memory is saved where every scale is 1."""
+
+        def multiply() -> list[tf.Tensor]:
+            factors = [tf.reshape(scale, [self.members] + [1] * (len(g.shape) - 1)) for g in gradients]
+            return [tf.math.multiply_no_nan(g, factor) for g, factor in zip(gradients, factors)]
+
+        return tf.cond(tf.reduce_all(scale >= 1.0), lambda: list(gradients), multiply)
 
     def skipped_steps(self) -> list[int]:
         """Steps each member sat out because its gradient was not finite."""

@@ -23,6 +23,8 @@ class INNConfig:
             another one for each member and layer.
         head_scale: factor on the initial kernel of the last subnet layer; 1 is Glorot's, below 1
             the flow starts nearer to a permutation.
+        matmul_dtype: of the matrix products inside the subnets. With "bfloat16" weights and everything
+            outside the subnets stay float32, but the inverse is exact only to about bfloat16's step.
     """
 
     dim: int
@@ -33,6 +35,7 @@ class INNConfig:
     log_scale_bound: float = 1.0
     permutation: Literal["reverse", "random"] = "reverse"
     head_scale: float = 1.0
+    matmul_dtype: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         if self.dim < 2:
@@ -43,6 +46,8 @@ class INNConfig:
             raise ConfigError(f"got log_scale_bound={self.log_scale_bound}; expected a positive number")
         if self.permutation not in ("reverse", "random"):
             raise ConfigError(f"got permutation={self.permutation!r}; expected 'reverse' or 'random'")
+        if self.matmul_dtype not in ("float32", "bfloat16"):
+            raise ConfigError(f"got matmul_dtype={self.matmul_dtype!r}; expected 'float32' or 'bfloat16'")
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""

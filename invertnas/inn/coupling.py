@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from invertnas.inn.linear import linear
+
 
 def _fixed(values: np.ndarray) -> Callable[..., tf.Tensor]:
     return lambda shape, dtype=None: tf.constant(values)
@@ -39,12 +41,13 @@ class StackedMLP(keras.layers.Layer):
         hidden: int,
         *,
         head_scale: float = 1.0,
+        matmul_dtype: str = "float32",
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.members, self.units, self.hidden_layers, self.hidden = members, units, hidden_layers, hidden
-        self.head_scale, self.seed = head_scale, seed
+        self.head_scale, self.matmul_dtype, self.seed = head_scale, matmul_dtype, seed
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the stacked kernels (K, in, out) and biases (K, 1, out)."""
@@ -61,15 +64,15 @@ class StackedMLP(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """(K, B, units) outputs."""
-        states = inputs
+        """(K, B, units) outputs, of the dtype of the inputs."""
+        states = tf.cast(inputs, self.matmul_dtype)
         for kernel, bias in zip(self.kernels[:-1], self.biases[:-1]):
-            states = tf.nn.relu(tf.matmul(states, kernel) + bias)
-        return tf.matmul(states, self.kernels[-1]) + self.biases[-1]
+            states = tf.nn.relu(linear(states, kernel.value, bias.value))
+        return tf.cast(linear(states, self.kernels[-1].value, self.biases[-1].value), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor needs."""
-        names = ("members", "units", "hidden_layers", "hidden", "head_scale", "seed")
+        names = ("members", "units", "hidden_layers", "hidden", "head_scale", "matmul_dtype", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
@@ -125,15 +128,18 @@ class StackedCoupling(keras.layers.Layer):
         *,
         log_scale_bound: float = 1.0,
         head_scale: float = 1.0,
+        matmul_dtype: str = "float32",
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.matmul_dtype = matmul_dtype
         self.members, self.dim, self.hidden_layers, self.hidden = members, dim, hidden_layers, hidden
         self.log_scale_bound, self.head_scale, self.seed = log_scale_bound, head_scale, seed
         self.first = dim // 2
         self.rest = dim - self.first
         shape: dict[str, Any] = {"hidden_layers": hidden_layers, "hidden": hidden, "head_scale": head_scale}
+        shape["matmul_dtype"] = matmul_dtype
         self.net1 = StackedMLP(members, 2 * self.rest, seed=2 * seed, name="net1", **shape)
         self.net2 = StackedMLP(members, 2 * self.first, seed=2 * seed + 1, name="net2", **shape)
 
@@ -165,5 +171,5 @@ class StackedCoupling(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor needs."""
-        names = ("members", "dim", "hidden_layers", "hidden", "log_scale_bound", "head_scale", "seed")
+        names = ("members", "dim", "hidden_layers", "hidden", "log_scale_bound", "head_scale", "matmul_dtype", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -36,6 +36,7 @@ class FlowEnsemble(keras.Model):
                 config.hidden,
                 log_scale_bound=config.log_scale_bound,
                 head_scale=config.head_scale,
+                matmul_dtype=config.matmul_dtype,
                 seed=seed * config.layers + index,
                 name=f"coupling_{index}",
             )

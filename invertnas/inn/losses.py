@@ -62,7 +62,7 @@ def latent_mmd(samples: tf.Tensor, others: tf.Tensor, bandwidths: Sequence[float
 
     Args:
         samples: (K, B, D), e.g. [z_hat, y_hat].
-        others: (K, B, D), e.g. [z, y] with z ~ N(0, I).
+        others: (K, B, D), or (1, B, D) if the members share it, e.g. [z, y] with z ~ N(0, I).
         bandwidths: values of a.
 
     Returns:

@@ -14,6 +14,7 @@ from invertnas.errors import ConfigError
 from invertnas.inn.adam import StackedAdam
 from invertnas.inn.config import INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
+from invertnas.inn.linear import LinearTape
 from invertnas.inn.losses import latent_mmd, rank_weights, regression_loss, reverse_loss
 from invertnas.seeding import generator, tf_seed
 
@@ -136,13 +137,11 @@ class INNTrainer:
         return cfg.retrain_epochs, cfg.retrain_patience, steps
 
     def _validation(self, x: FloatArray | None, y: FloatArray | None) -> list[tf.Tensor]:
-        """Arguments of `_validate`: each row once for every repeat, and one seed of z for all passes."""
+        """Arguments of `_validate`, among them one seed of z for all passes."""
         if x is None or y is None:
             return []
         self._check(x, y)
-        repeat = self.config.repeat
-        rows = self._tensors(np.tile(x, (repeat, 1)), np.tile(y, repeat))
-        return [*rows, tf.constant(tf_seed(self.seed, "inn-validation"))]
+        return [*self._tensors(x, y), tf.constant(tf_seed(self.seed, "inn-validation"))]
 
     def state(self) -> dict[str, np.ndarray]:
         """Named arrays of weights and optimiser, for a checkpoint."""
@@ -222,8 +221,9 @@ class INNTrainer:
         steps = tf.shape(order)[0]
         for step in tf.range(steps):
             rows = order[step]
-            batch = tf.gather(x, rows), tf.gather(y, rows), tf.gather(bootstrap, rows, axis=1)
-            losses, gradients = self._gradients(*batch, seed + tf.stack([0, step]), weighted)
+            distinct, index = tf.unique(rows)
+            batch = tf.gather(x, distinct), tf.gather(y, rows), tf.gather(bootstrap, rows, axis=1), index
+            losses, gradients = self._gradients(batch, seed + tf.stack([0, step]), weighted)
             done = (span[0] + tf.cast(step, tf.float32)) / span[1]
             rate = 0.5 * (1.0 + tf.cos(math.pi * done))
             self.adam.apply(gradients, cfg.final_learning_rate + (cfg.learning_rate - cfg.final_learning_rate) * rate)
@@ -231,38 +231,50 @@ class INNTrainer:
         return total / tf.cast(steps, tf.float32)
 
     def _gradients(
-        self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor, weighted: tf.Tensor
+        self, batch: tuple[tf.Tensor, ...], seed: tf.Tensor, weighted: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self.variables)
-            terms = self.terms(x, y, weights, seed, weighted, noise=self.config.target_noise)
+        x, y, weights, index = batch
+        tape = LinearTape(self.variables)
+        with tape.recording():
+            terms = self.terms(x, y, weights, seed, weighted, noise=self.config.target_noise, index=index)
             # Members are independent, so the sum over members gives each its own gradient.
             objective = tf.reduce_sum(terms["total"])
-        return tf.stack([terms[name] for name in TERMS]), tape.gradient(objective, self.variables)
+        return tf.stack([terms[name] for name in TERMS]), tape.gradients(objective)
 
     def terms(
-        self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor, weighted: tf.Tensor, noise: float
+        self,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        weights: tf.Tensor,
+        seed: tf.Tensor,
+        weighted: tf.Tensor,
+        noise: float,
+        index: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Loss terms of Eq. 2 (or Eq. 3 if `weighted`), each (K,).
 
         Args:
-            x: (B, D) latents, shared by the members.
+            x: (U, D) latents, shared by the members.
             y: (B,) targets.
             weights: (K, B) weights of the rows, e.g. of a bootstrap sample.
             seed: (2,) int32, of z and of the noise on y. All members see the same z.
             weighted: scalar bool, rank weights on regression and reverse loss.
             noise: standard deviation of the noise on y in the reverse direction.
+            index: (B,) row of `x` that each row of the batch stands for, None for the rows of `x`
+                themselves. Rows of one latent share its forward pass.
         """
         cfg, members = self.config, self.flow.config.members
         x_all = tf.tile(x[tf.newaxis], (members, 1, 1))
+        output, _ = self.flow(x_all)
+        if index is not None:
+            x_all, output = tf.gather(x_all, index, axis=1), tf.gather(output, index, axis=1)
         y_all = tf.tile(y[tf.newaxis], (members, 1))
         weights = tf.cond(weighted, lambda: weights * rank_weights(y_all, cfg.kappa), lambda: weights)
-        z = tf.random.stateless_normal(tf.shape(x) - [0, 1], seed)
+        z = tf.random.stateless_normal((tf.size(y), self.flow.config.dim - 1), seed)
         noisy = y + noise * tf.random.stateless_normal(tf.shape(y), seed + [1, 0])
         pair = tf.tile(tf.concat([z, noisy[:, tf.newaxis]], axis=1)[tf.newaxis], (members, 1, 1))
-        output, _ = self.flow(x_all)
         x_hat, _ = self.flow(pair, inverse=True)
-        prior = tf.concat([pair[..., :-1], y_all[..., tf.newaxis]], axis=-1)
+        prior = tf.concat([z, y[:, tf.newaxis]], axis=1)[tf.newaxis]
         terms = {
             "reg": regression_loss(y_all, output[..., -1], weights),
             "rev": reverse_loss(x_all, x_hat, weights),
@@ -275,6 +287,8 @@ class INNTrainer:
 
     @tf.function(input_signature=_EPOCH[:2] + (tf.TensorSpec((2,), tf.int32),))
     def _validate(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """(K,) total losses over each row `repeat` times, each time with another z."""
         x = tf.ensure_shape(x, (None, self.flow.config.dim))
-        weights = tf.ones((self.flow.config.members, tf.shape(x)[0]))
-        return self.terms(x, y, weights, seed, tf.constant(False), noise=0.0)["total"]
+        count = tf.shape(x)[0] * self.config.repeat
+        weights, index = tf.ones((self.flow.config.members, count)), tf.range(count) % tf.shape(x)[0]
+        return self.terms(x, tf.gather(y, index), weights, seed, tf.constant(False), noise=0.0, index=index)["total"]
