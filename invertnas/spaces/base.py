@@ -17,6 +17,7 @@ class SearchSpace(Protocol):
     Attributes:
         name: short name used in paths and tables, e.g. ``"nasbench201"``.
         op_names: the operation vocabulary; an operation index points into it. F = len(op_names).
+        inner_ops: indices of the operations between inputs and output, those that paths are made of.
         num_nodes: N, the number of nodes after padding, over all cells.
         num_cells: cells of an architecture. With more than one, each is a block of N / num_cells nodes
             without edges to the others, and the GVAE embeds them one by one.
@@ -27,6 +28,9 @@ class SearchSpace(Protocol):
 
     @property
     def op_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def inner_ops(self) -> tuple[int, ...]: ...
 
     @property
     def num_nodes(self) -> int: ...

@@ -38,6 +38,7 @@ class NASBench201Space:
 
     name = "nasbench201"
     op_names = OP_NAMES
+    inner_ops = CELL_OPS
     num_nodes = NUM_NODES
     num_cells = 1
 

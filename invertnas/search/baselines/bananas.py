@@ -16,8 +16,6 @@ from invertnas.spaces.spec import ArchSpec, FloatArray
 if TYPE_CHECKING:
     from invertnas.search.baselines.bananas_network import StackedNetworks
 
-END_POINTS = ("input", "output")
-
 
 @dataclasses.dataclass(frozen=True)
 class BananasConfig:
@@ -32,7 +30,7 @@ class BananasConfig:
         cutoff: length of the truncated path encoding: 30 for NAS-Bench-201, 40 for NAS-Bench-101.
         shortest_path: operations on the shortest path that is counted: 1 for NAS-Bench-201, 0
             where the input may be wired straight to the output, as in NAS-Bench-101.
-        path_ops: operation indices on paths; None means all but those named input or output.
+        path_ops: operation indices on paths; None means the space's `inner_ops`.
         members: networks in the ensemble.
         hidden_layers: ReLU layers of each network; a linear output follows.
         width: units of each.
@@ -129,10 +127,9 @@ class Bananas(Baseline):
     def __init__(self, space: SearchSpace, config: BananasConfig = BananasConfig(), *, seed: int) -> None:
         super().__init__(space, config, seed=seed)
         self.config = config
-        inner = [index for index, name in enumerate(space.op_names) if name not in END_POINTS]
         self.encoder = PathEncoder(
             space,
-            inner if config.path_ops is None else config.path_ops,
+            space.inner_ops if config.path_ops is None else config.path_ops,
             shortest=config.shortest_path,
             longest=space.num_nodes // space.num_cells - 2,
             cutoff=config.cutoff,
