@@ -12,20 +12,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import app, flags
 from tqdm import tqdm
 
 from experiments import cli
+from experiments.pool import limit_threads
+from experiments.pretraining import PRETRAINING, gvae_config, held_out, pretraining, training_graphs
 from invertnas.errors import ConfigError
-from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
-from invertnas.spaces.nasbench201 import NASBench201Space
-from invertnas.spaces.spec import GraphBatch
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = flags.FLAGS
-flags.DEFINE_string("space", "nasbench201", "Search space: nasbench201.")
-flags.DEFINE_integer("epochs", 500, "Upper bound on epochs.")
+flags.DEFINE_string("space", "nasbench201", f"Search space: {', '.join(PRETRAINING)}.")
+flags.DEFINE_string("setting", "fast", "Optimisation: 'fast' (ours, for two CPU cores) or 'paper'.")
+flags.DEFINE_integer("epochs", None, "Upper bound on epochs; default: the setting's.", lower_bound=1)
+flags.DEFINE_integer("threads", None, "Cores to use; default: all.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of split, weights, shuffling and noise.")
 flags.DEFINE_string("pretrained", str(ROOT / "pretrained"), "Folder for weights and description.")
 flags.DEFINE_string("work", str(ROOT / "runs"), "Folder for the checkpoint.")
@@ -35,29 +35,33 @@ def main(argv: Sequence[str]) -> None:
     """Train to the end, measure on the test split, write the pair of files."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}")
-    if FLAGS.space != "nasbench201":
-        raise ConfigError(f"got space {FLAGS.space!r}; expected nasbench201")
+    if FLAGS.setting not in ("fast", "paper"):
+        raise ConfigError(f"got setting {FLAGS.setting!r}; expected 'fast' or 'paper'")
+    entry = pretraining(FLAGS.space)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if FLAGS.threads is not None:
+        limit_threads(FLAGS.threads)
     from invertnas.gvae.pretrained import reconstruction_metrics, save_gvae
     from invertnas.gvae.train import GVAETrainer
 
-    space = NASBench201Space()
-    graphs = space.encode(list(space.all()))
-    config = GVAEConfig(num_nodes=space.num_nodes, num_ops=len(space.op_names))
-    train = GVAETrainConfig(epochs=FLAGS.epochs, seed=FLAGS.seed)
+    space = entry.space()
+    graphs = training_graphs(entry, space, FLAGS.seed)
+    config = gvae_config(entry, space)
+    train = dataclasses.replace(getattr(entry, FLAGS.setting), seed=FLAGS.seed)
+    train = dataclasses.replace(train, epochs=FLAGS.epochs or train.epochs)
     trainer = GVAETrainer(config, train, graphs)
     started = time.perf_counter()
-    with tqdm(total=train.epochs, unit="epoch", desc="GVAE nasbench201") as bar:
+    with tqdm(total=train.epochs, unit="epoch", desc=f"GVAE {space.name}") as bar:
 
         def report(epoch: int, losses: dict[str, float]) -> None:
             bar.set_postfix_str(f"val {losses['val_total']:.5f}, best {trainer.progress.best_loss:.5f}")
             bar.update(epoch - bar.n)
 
         model = trainer.run(Path(FLAGS.work) / f"gvae_{FLAGS.space}_seed{FLAGS.seed}.npz", report)
-    rows = np.sort(trainer.test_index)
-    metrics = reconstruction_metrics(model, space, GraphBatch(graphs.ops[rows], graphs.adjacency[rows]))
+    metrics = reconstruction_metrics(model, space, held_out(graphs, trainer.test_index, space.num_cells))
     best = trainer.history[trainer.progress.best_epoch]
     extra: dict[str, Any] = {
+        "data": f"{entry.source} ({len(graphs)} graphs)",
         "train": dataclasses.asdict(train),
         "metrics": {f"test_{name}": value for name, value in metrics.items()}
         | {name: best[name] for name in ("val_node", "val_edge", "val_kl", "val_total")},

@@ -38,15 +38,16 @@ def reconstruction_metrics(gvae: GVAE, space: SearchSpace, graphs: GraphBatch) -
         graphs: B encoded architectures.
 
     Returns:
-        `exact_reconstruction` and `validity`, fractions.
+        `exact_reconstruction` (of whole architectures), `exact_cells` and `validity`, fractions.
     """
     ops, adjacency = gvae.decode(gvae.encode(graphs))
     present = graphs.ops.any(axis=-1)
-    same_ops = ((ops == graphs.ops.argmax(axis=-1)) | ~present).all(axis=1)
-    same_edges = (adjacency == graphs.adjacency).all(axis=(1, 2))
+    same = ((ops == graphs.ops.argmax(axis=-1)) | ~present) & (adjacency == graphs.adjacency).all(axis=2)
+    same_cells = same.reshape(len(same), gvae.config.cells, -1).all(axis=2)
     valid: list[ArchSpec | None] = space.decode(ops, adjacency)
     return {
-        "exact_reconstruction": float(np.mean(same_ops & same_edges)),
+        "exact_reconstruction": float(np.mean(same_cells.all(axis=1))),
+        "exact_cells": float(np.mean(same_cells)),
         "validity": float(np.mean([arch is not None for arch in valid])),
     }
 
