@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from invertnas.errors import ArtefactError, ConfigError
+from invertnas.finetune import EndToEndTrainer, copy_gvae
 from invertnas.gvae.model import GVAE
 from invertnas.inn.aggregate import idw_weights, mean_weights
 from invertnas.inn.config import INNConfig, INNTrainConfig
@@ -28,15 +29,16 @@ SPREAD_SAMPLE = 1000  # random architectures that measure the latent's mean and 
 class InvertiblePredictor:
     """Predicts accuracies of architectures and architectures of accuracies.
 
-    Implements `invertnas.search.protocols.Surrogate`. The GVAE is frozen: it runs with inference
-    statistics only and none of its variables is ever trained here.
+    Implements `invertnas.search.protocols.Surrogate`. The GVAE runs with inference statistics only.
+    Unless `config.finetune` is "end_to_end", none of its variables is ever trained here; if it is, a
+    copy is trained, and the latents' scaling stays that of the given one.
 
     Args:
         space: encodes and decodes architectures.
-        gvae: pretrained, with `config.num_nodes` and `num_ops` of the space.
+        gvae: pretrained, with `config.num_nodes` and `num_ops` of the space; never changed.
         inn: ensemble architecture; its `dim` must be the GVAE's N * L.
         train: optimisation of the ensemble.
-        config: scaling and aggregation.
+        config: scaling, aggregation and what is trained.
         seed: of every random choice.
     """
 
@@ -54,20 +56,28 @@ class InvertiblePredictor:
             raise ConfigError(
                 f"got INN dimension {inn.dim}; expected {gvae.config.flat_dim} = nodes * latent of the GVAE"
             )
-        self.space, self.gvae, self.config = space, gvae, config or PredictorConfig()
+        self.space, self.config = space, config or PredictorConfig()
+        end_to_end = self.config.finetune == "end_to_end"
+        self.gvae = copy_gvae(gvae) if end_to_end else gvae
         self.flow = FlowEnsemble.create(inn, seed=seed)
         self.trainer = INNTrainer(self.flow, train, seed=seed)
         sample_rng = generator(seed, "latent-spread")
-        latents = gvae.encode(space.encode([space.sample(sample_rng) for _ in range(SPREAD_SAMPLE)]))
+        latents = self.gvae.encode(space.encode([space.sample(sample_rng) for _ in range(SPREAD_SAMPLE)]))
         self.spread = float(latents.std())
         scaled = self.config.scale_latent
         self._shift: FloatArray = latents.mean(axis=0) if scaled else np.zeros(inn.dim, np.float32)
         self._scale = self.spread if scaled else 1.0
         self._y_shift, self._y_scale = 0.0, 1.0
         self.weights = mean_weights(inn.members)
+        self.finetuner = self._end_to_end() if end_to_end else None
+
+    def _end_to_end(self) -> EndToEndTrainer:
+        rate, reverse = self.config.gvae_learning_rate, self.config.encoder_reverse
+        scaling = (self._shift, self._scale)
+        return EndToEndTrainer(self.trainer, self.gvae, *scaling, learning_rate=rate, reverse=reverse)
 
     def fit(self, train: Labelled, val: Labelled, *, round_index: int) -> dict[str, Any]:
-        """Fit the ensemble and its aggregation weights; returns the trainer's report.
+        """Fit the ensemble (end to end: and the GVAE) and its aggregation weights; returns the trainer's report.
 
         Args:
             train: labelled architectures; fractions.
@@ -76,13 +86,19 @@ class InvertiblePredictor:
         """
         everything = train.extend(val.archs, val.accuracies)
         self._fit_accuracy_scale(np.array(everything.accuracies))
-        x, y = self._latents(train.archs), self._to_target(train.accuracies)
-        val_data = (self._latents(val.archs), self._to_target(val.accuracies)) if len(val) else (None, None)
-        report = self.trainer.fit(x, y, *val_data, round_index=round_index)
+        report = self._fit_models(train, val, round_index)
         if self.config.aggregate == "idw":
             targets = self._to_target(everything.accuracies)
             self.weights = idw_weights(self._forward(self._latents(everything.archs)), targets)
-        return report.to_dict()
+        return report
+
+    def _fit_models(self, train: Labelled, val: Labelled, round_index: int) -> dict[str, Any]:
+        y, val_y = self._to_target(train.accuracies), self._to_target(val.accuracies) if len(val) else None
+        if self.finetuner is not None:
+            val_graphs = self.space.encode(val.archs) if len(val) else None
+            return self.finetuner.fit(self.space.encode(train.archs), y, val_graphs, val_y, round_index=round_index)
+        val_x = self._latents(val.archs) if len(val) else None
+        return self.trainer.fit(self._latents(train.archs), y, val_x, val_y, round_index=round_index).to_dict()
 
     def predict(self, archs: Sequence[ArchSpec]) -> tuple[FloatArray, FloatArray]:
         """Accuracies (B,) aggregated over members, and the members' own (K, B), as fractions."""
@@ -120,15 +136,17 @@ class InvertiblePredictor:
         return np.nan_to_num(latents) * self._scale + self._shift
 
     def save(self, folder: Path) -> None:
-        """Write `predictor.npz`: weights, optimiser, scaling and aggregation."""
-        scale = np.array([self._y_shift, self._y_scale])
-        write_arrays(folder / "predictor.npz", {**self.trainer.state(), "weights": self.weights, "y_scale": scale})
+        """Write `predictor.npz`: weights, optimiser, scaling and aggregation; end to end, the GVAE with them."""
+        arrays = {**self.trainer.state(), "weights": self.weights, "y_scale": np.array([self._y_shift, self._y_scale])}
+        if self.finetuner is not None:
+            arrays |= self.finetuner.state()
+        write_arrays(folder / "predictor.npz", arrays)
 
     def load(self, folder: Path) -> None:
         """Restore `save`.
 
         Raises:
-            ConfigError: it belongs to another architecture.
+            ConfigError: it belongs to another architecture or another way of fine-tuning.
             ArtefactError: the file is damaged or lacks an array.
         """
         path = folder / "predictor.npz"
@@ -136,6 +154,10 @@ class InvertiblePredictor:
         if missing := sorted({"weights", "y_scale"} - set(arrays)):
             raise ArtefactError(f"{path} lacks {', '.join(missing)}; delete the folder and run again")
         self.trainer.load_state(arrays)
+        if self.finetuner is not None:
+            self.finetuner.load_state(arrays)
+        elif "gvae_0" in arrays:
+            raise ConfigError(f"got a fine-tuned GVAE in {path}; expected finetune='end_to_end' to continue with it")
         self.weights = arrays["weights"]
         self._y_shift, self._y_scale = arrays["y_scale"].tolist()
 

@@ -19,13 +19,26 @@ class PredictorConfig:
         scale_accuracy: False trains on fractions (paper); True standardises them by the median and
             the spread of the better half of the labels, and clips far below.
         clip_low: lowest standardised accuracy, when scaled.
+        finetune: "frozen" trains the INNs alone (paper); "end_to_end" trains encoder and decoder with
+            them, see `invertnas.finetune` (thesis, single INN).
+        gvae_learning_rate: Adam step of the GVAE at the start of a fit, end to end (thesis: 1e-3, one
+            Adam for all); it falls as the INNs' does.
+        encoder_reverse: whether the reverse loss trains the encoder too, end to end. False: regression
+            and latent loss alone (thesis code, which freezes the GVAE for that update).
     """
 
     aggregate: Literal["idw", "mean"] = "idw"
     scale_latent: bool = False
     scale_accuracy: bool = False
     clip_low: float = -3.0
+    finetune: Literal["frozen", "end_to_end"] = "frozen"
+    gvae_learning_rate: float = 1e-3
+    encoder_reverse: bool = True
 
     def __post_init__(self) -> None:
         if self.aggregate not in ("idw", "mean"):
             raise ConfigError(f"got aggregate={self.aggregate!r}; expected 'idw' or 'mean'")
+        if self.finetune not in ("frozen", "end_to_end"):
+            raise ConfigError(f"got finetune={self.finetune!r}; expected 'frozen' or 'end_to_end'")
+        if self.gvae_learning_rate <= 0:
+            raise ConfigError(f"got gvae_learning_rate={self.gvae_learning_rate}; expected a positive number")

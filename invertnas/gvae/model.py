@@ -96,12 +96,15 @@ class GVAE(keras.Model):
         """N * L, latent numbers of one cell."""
         return self.config.num_nodes * self.config.latent_dim
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None))] * 2)  # one trace for every number of graphs
     def _encode(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
+        nodes = self.config.num_nodes
+        ops = tf.ensure_shape(ops, (None, nodes, self.config.num_ops))
+        adjacency = tf.ensure_shape(adjacency, (None, nodes, nodes))
         mean, _ = self.encoder([ops, adjacency], training=False)
         return tf.reshape(mean, (-1, self.cell_dim))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec((None, None))])
     def _decode(self, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shaped = tf.reshape(latents, (-1, self.config.num_nodes, self.config.latent_dim))
         op_logits, edge_logits = self.decoder(shaped, training=False)
