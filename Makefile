@@ -17,9 +17,12 @@ PYTHON_CHECK := import sys; \
 	sys.exit(None if (3, 10) <= v <= (3, 12) else "%s is Python %d.%d; InvertNAS needs 3.10, 3.11 or 3.12: \
 	pass PYTHON=/path/to/python3.12, and another VENV if $(VENV) exists" % ((sys.executable,) + tuple(v)))
 
+TABLES := table2 table6 table7 table8 table9 table16 table17 table18 \
+	thesis_table2 thesis_table4 thesis_table5 thesis_table6 remedies tradeoff
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install table2 remedies bench readme pretrain_nb201 data_nb201 test test_slow lint types check clean
+.PHONY: help install $(TABLES) figures bench readme pretrain_nb201 data_nb201 test test_slow lint types check clean
 
 help: ## List the targets and variables.
 	@echo "usage: make TARGET [VARIABLE=value ...]"
@@ -27,7 +30,7 @@ help: ## List the targets and variables.
 	@sed -n 's/^\([a-z][a-z0-9_]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
 		| while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
 	@echo
-	@echo "variables of table2 (a value not given is the script's own default):"
+	@echo "variables of all tables (a value not given is the table's own default):"
 	@echo "  TRIALS  QUERIES  SEED  JOBS  MEMBERS  numbers"
 	@echo "  DATASETS  METHODS                     names, comma separated"
 	@echo "  PRESET  OUT                           preset of InvertNAS, results folder"
@@ -46,13 +49,56 @@ $(STAMP): requirements.txt setup.cfg pyproject.toml
 	$(BIN)/python -m pip check
 	@touch $@
 
-table2: $(STAMP) ## Search NAS-Bench-201 and print paper Table 2; resumes, and skips finished searches.
-	$(BIN)/python -m experiments.table2 $(call flag,trials,TRIALS) $(call flag,dataset,DATASETS) \
-		$(call flag,methods,METHODS) $(call flag,preset,PRESET) $(call flag,queries,QUERIES) \
-		$(call flag,seed,SEED) $(call flag,out,OUT) $(call flag,jobs,JOBS) $(call flag,members,MEMBERS)
+# One script for every table; only the variables that are set reach it.
+table = $(BIN)/python -m experiments.table --table=$@ $(call flag,trials,TRIALS) $(call flag,dataset,DATASETS) \
+	$(call flag,methods,METHODS) $(call flag,preset,PRESET) $(call flag,queries,QUERIES) \
+	$(call flag,seed,SEED) $(call flag,out,OUT) $(call flag,jobs,JOBS) $(call flag,members,MEMBERS)
 
-remedies: $(STAMP) ## Compare the sources of candidates on ImageNet16-120, five trials each.
-	$(BIN)/python -m experiments.remedies $(call flag,trials,TRIALS) $(call flag,out,OUT) $(call flag,jobs,JOBS)
+table2: $(STAMP) ## Search NAS-Bench-201 and print paper Table 2; resumes, and skips finished searches.
+	$(table)
+
+table6: $(STAMP) ## Paper Table 6: single INN and ensemble after 150 and 192 queries.
+	$(table)
+
+table7: $(STAMP) ## Paper Table 7: all methods on CIFAR-10, means and standard deviations.
+	$(table)
+
+table8: $(STAMP) ## Paper Table 8: the same on CIFAR-100.
+	$(table)
+
+table9: $(STAMP) ## Paper Table 9: the same on ImageNet16-120.
+	$(table)
+
+table16: $(STAMP) ## Paper Table 16: validity, uniqueness and novelty of the inverse path.
+	$(table)
+
+table17: $(STAMP) ## Paper Table 17: inverse-distance weights against the plain mean.
+	$(table)
+
+table18: $(STAMP) ## Paper Table 18: 1, 3, 5, 7 and 10 INNs.
+	$(table)
+
+thesis_table2: $(STAMP) ## Thesis Tables 2 and 7: the single INN after 190 and 400 queries.
+	$(table)
+
+thesis_table4: $(STAMP) ## Thesis Table 4: inverse candidates against random candidates.
+	$(table)
+
+thesis_table5: $(STAMP) ## Thesis Table 5: fine-tuning of the INN alone and end to end.
+	$(table)
+
+thesis_table6: $(STAMP) ## Thesis Table 6: without and with rank weights.
+	$(table)
+
+remedies: $(STAMP) ## Compare the sources of candidates on ImageNet16-120, three trials each.
+	$(table)
+
+tradeoff: $(STAMP) ## Cost against accuracy over all settings searched, and the growth of the cost with queries.
+	$(table)
+
+figures: $(STAMP) ## Regression, inversion and latent map of FIGURES= on DATASETS=; data beside as CSV.
+	$(BIN)/python -m experiments.figures $(call flag,figures,FIGURES) $(call flag,dataset,DATASETS) \
+		$(call flag,preset,PRESET) $(call flag,seed,SEED) $(call flag,out,OUT)
 
 bench: $(STAMP) ## Time steps, rounds and searches on this machine; appends to results/bench.json.
 	$(BIN)/python -m experiments.bench $(call flag,out,OUT)

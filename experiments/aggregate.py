@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from experiments.benchmarks import DATASET_TITLES, open_analysis
-from experiments.methods import ENSEMBLE, METHODS, base_of, title_of
-from experiments.paper import paper_value
-from invertnas.io import read_json, write_text
+from experiments.methods import METHODS, base_of, title_of
+from experiments.paper import PAPER_NAME, QUOTED, PaperValue, printed_value
+from experiments.tables import Table
+from invertnas.io import write_text
 
 KEYS = ["benchmark", "dataset", "method", "preset", "init", "labels", "queries"]
 COLUMNS = [
@@ -22,25 +23,11 @@ COLUMNS = [
     *("val_100_mean", "val_150_mean", "queries_to_best_mean"),
 ]
 
-REMEDY_DATASET, REMEDY_QUERIES, REMEDY_TRIALS = "imagenet16-120", 192, 3
 
-
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Every finished search below `results/<table>`, in a fixed order."""
-    return [read_json(path) for path in sorted(folder.glob("*/*/*/q*/seed_*.json"))]
-
-
-def remedy_records(out: Path, trials: int) -> list[dict[str, Any]]:
-    """The variants' records, and those of the default from Table 2, for the first seeds."""
-    default = [record for record in read_records(out / "table2") if record["method"] == ENSEMBLE]
-    records = read_records(out / "remedies") + default
-    return [
-        r for r in records if r["dataset"] == REMEDY_DATASET and r["queries"] == REMEDY_QUERIES and r["seed"] < trials
-    ]
-
-
-def summarise(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
+def summarise(records: Iterable[dict[str, Any]], source: str = PAPER_NAME) -> pd.DataFrame:
     """One row per (benchmark, dataset, method, setting): means and standard deviations in percent.
+
+    The columns `paper_*` hold what `source`, the paper or the thesis, prints for the row.
 
     The standard deviation is that of the trials themselves (divided by n). `test` is the test
     accuracy of the architecture with the best validation accuracy; `best_test` is the independent
@@ -55,10 +42,13 @@ def summarise(records: Iterable[dict[str, Any]]) -> pd.DataFrame:
         for name, column in (("val", "best_val"), ("test", "test_at_best_val"), ("best_test", "best_test_seen")):
             values = 100.0 * group[column].astype(float)
             row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std(ddof=0)
-        paper = paper_value(row["benchmark"], row["dataset"], base_of(row["method"]), row["queries"])
+        paper = printed_value(source, row["benchmark"], row["dataset"], row["method"], row["queries"])
         row |= {"paper_val": paper.val, "paper_val_std": paper.val_std}
         row |= {"paper_test": paper.test, "paper_test_std": paper.test_std}
-        row |= {f"{name}_mean": group[name].mean() for name in ("wall_s", "val_100", "val_150", "queries_to_best")}
+        row |= {
+            f"{name}_mean": group[name].astype(float).mean()
+            for name in ("wall_s", "val_100", "val_150", "queries_to_best")
+        }
         rows.append(row)
     return _ordered(pd.DataFrame(rows, columns=COLUMNS))
 
@@ -80,22 +70,30 @@ def _ordered(table: pd.DataFrame) -> pd.DataFrame:
     return order.drop(columns=["d", "m"]).reset_index(drop=True)
 
 
-def to_markdown(table: pd.DataFrame, title: str) -> str:
-    """The table for people: mean +- std in percent, the paper's numbers and the optimum beside."""
+def to_markdown(
+    table: pd.DataFrame, title: str, source: str = PAPER_NAME, *, quoted: bool = False, note: str = ""
+) -> str:
+    """The table for people: mean +- std in percent, the printed numbers and the optimum beside."""
     lines = [f"# {title}", ""]
     for (benchmark, dataset), group in table.groupby(["benchmark", "dataset"], sort=False):
         val, test = open_analysis(str(benchmark)).optimum(str(dataset))
         labels = ", ".join(sorted(set(group["labels"])))
         lines += [f"## {DATASET_TITLES.get(str(dataset), dataset)} ({benchmark}, {labels})", ""]
         lines += [_row("Method", "Preset", "Queries", "Trials", "Val. acc. (%)", "Test acc. (%)", "Best test seen (%)")]
-        lines[-1] += " Paper val. | Paper test | Val. at 100 | Val. at 150 | Queries to best | Time (s) |"
+        lines[-1] += f" {source.capitalize()} val. | {source.capitalize()} test |"
+        lines[-1] += " Val. at 100 | Val. at 150 | Queries to best | Time (s) |"
         lines += ["|---|---|" + "---:|" * 11]
         lines += [f"| Optimum of the space | | | | {_percent(val)} | {_percent(test)} |" + " |" * 7]
-        lines += [_method_row(row) for _, row in group.iterrows()] + [""]
+        lines += [_method_row(row) for _, row in group.iterrows()]
+        if quoted:
+            lines += _quoted_rows(source, str(benchmark), str(dataset))
+        lines.append("")
     lines += [
         "Test acc.: of the architecture with the best validation accuracy. Best test seen: maximum over all",
         "queried architectures, as the thesis reports; no search rule reads it. Mean ± standard deviation over trials.",
         "Val. at 100, 150: after that many queries. Queries to best: until a search found its best, mean over trials.",
+        "Time: of whole searches; a row below a search's last query is the search so far and has none.",
+        *([note] if note else []),
         "",
     ]
     return "\n".join(lines)
@@ -129,16 +127,28 @@ def _method_row(row: pd.Series) -> str:
         _spread(row["val_100_mean"], None),
         _spread(row["val_150_mean"], None),
         f"{row['queries_to_best_mean']:.0f}",
-        f"{row['wall_s_mean']:.1f}",
+        "–" if np.isnan(row["wall_s_mean"]) else f"{row['wall_s_mean']:.1f}",
     )
 
 
-def write_table(out: Path, name: str, title: str, records: Sequence[dict[str, Any]]) -> str:
+def _quoted_rows(source: str, benchmark: str, dataset: str) -> list[str]:
+    """What the source prints for methods that are not run here."""
+    return [
+        _row(f"{name} (not run here)", "", queries or "–", "", "", "", "", *_printed(value), "", "", "", "")
+        for name, queries, value in QUOTED[source].get((benchmark, dataset), ())
+    ]
+
+
+def _printed(value: PaperValue) -> tuple[str, str]:
+    return _spread(value.val, value.val_std), _spread(value.test, value.test_std)
+
+
+def write_table(out: Path, table: Table, records: Sequence[dict[str, Any]]) -> str:
     """Aggregate the records into `out/<name>.csv` and `.md`; returns the Markdown."""
-    table = summarise(records)
-    text = to_markdown(table, title)
-    write_text(out / f"{name}.csv", table.round(4).to_csv(index=False))
-    write_text(out / f"{name}.md", text)
+    frame = summarise(records, table.source)
+    text = to_markdown(frame, table.title, table.source, quoted=table.quoted, note=table.note)
+    write_text(out / f"{table.name}.csv", frame.round(4).to_csv(index=False))
+    write_text(out / f"{table.name}.md", text)
     return text
 
 

@@ -114,7 +114,13 @@ def base_of(variant: str) -> str:
 
 def title_of(variant: str) -> str:
     """Name of a variant in tables and plots."""
-    return METHODS[base_of(variant)][0] + "".join(f", {part}" for part in variant.split("-")[1:])
+    parts = variant.split("-")[1:]
+    return METHODS[base_of(variant)][0] + "".join(f", {_part_title(part)}" for part in parts)
+
+
+def _part_title(part: str) -> str:
+    members = part.removeprefix("k")
+    return f"{members} INNs" if part != members and members.isdecimal() else part
 
 
 def build(method: str, arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Search curves: mean and spread of the best validation accuracy against queries."""
+"""What all figures share, and search curves: the best validation accuracy against queries."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from experiments.aggregate import curves
 from experiments.benchmarks import DATASET_TITLES, open_analysis
 from experiments.methods import METHODS, base_of, title_of
+from experiments.tables import Table
 from invertnas.io import write_atomic
 
 # Okabe-Ito colours, distinguishable with colour-vision deficiencies.
@@ -25,6 +26,30 @@ COLOURS = {
 VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#56B4E9")
 
 
+def colour_of(variant: str, index: int) -> str:
+    """A method's own colour; for the `index`-th variant of one, another."""
+    return COLOURS.get(variant, VARIANT_COLOURS[index % len(VARIANT_COLOURS)])
+
+
+def new_figure(size: tuple[float, float] = (6.4, 4.2), columns: int = 1) -> tuple[Any, list[Any]]:
+    """A figure with `columns` panels side by side, inches wide and high; no display is needed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, panels = plt.subplots(1, columns, figsize=size, layout="constrained", squeeze=False)
+    return figure, list(panels[0])
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write the figure as PNG and close it."""
+    from matplotlib import pyplot as plt
+
+    write_atomic(path, lambda temporary: figure.savefig(temporary, dpi=130))
+    plt.close(figure)
+
+
 def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], optimum: float | None) -> None:
     """Write one PNG.
 
@@ -34,15 +59,10 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
         methods: method -> (trials, queries) best validation accuracy so far, percent.
         optimum: best validation accuracy of the space as a fraction, drawn as a dashed line.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
+    figure, (axes,) = new_figure()
     finals = []
     for index, name in enumerate(sorted(methods, key=lambda name: (list(METHODS).index(base_of(name)), name))):
-        colour = COLOURS.get(name, VARIANT_COLOURS[index % len(VARIANT_COLOURS)])
+        colour = colour_of(name, index)
         values = methods[name]
         mean, std = values.mean(axis=0), values.std(axis=0)
         queries = np.arange(1, len(mean) + 1)
@@ -62,12 +82,15 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
     axes.set_title(f"{DATASET_TITLES.get(dataset, dataset)}: mean and standard deviation over trials")
     axes.legend(loc="lower right", fontsize=8)
     axes.grid(alpha=0.3)
-    write_atomic(path, lambda temporary: figure.savefig(temporary, dpi=130))
-    plt.close(figure)
+    save(figure, path)
 
 
-def plot_table(out: Path, name: str, records: Sequence[dict[str, Any]]) -> None:
-    """Write `out/figures/<name>_<dataset>.png` for every data set among the records, all of one budget."""
-    for (benchmark, dataset), methods in curves(records).items():
+def plot_table(out: Path, table: Table, records: Sequence[dict[str, Any]]) -> None:
+    """Write `out/figures/<name>_<dataset>.png` for every data set, of the longest searches there."""
+    longest: dict[str, int] = {}
+    for record in records:
+        longest[record["dataset"]] = max(record["queries"], longest.get(record["dataset"], 0))
+    chosen = [record for record in records if record["queries"] == longest[record["dataset"]]]
+    for (benchmark, dataset), methods in curves(chosen).items():
         optimum, _ = open_analysis(benchmark).optimum(dataset)
-        plot_curves(out / "figures" / f"{name}_{dataset}.png", dataset, methods, optimum)
+        plot_curves(out / "figures" / f"{table.name}_{dataset}.png", dataset, methods, optimum)

@@ -1,8 +1,11 @@
 """Named settings of InvertNAS: `paper` follows the paper, `thesis` its loss weights, `fast` is the default.
 
-The others are `fast` with one source of candidates each: `fast_z` noise on z alone (Algorithm 1 as printed),
-`fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the neighbours of
-the best, `fast_neighbours` without the inverse path.
+The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone (Algorithm 1
+as printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the
+neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples
+in place of both. Predictor: `fast_mean` averages the members plainly, `fast_ranked` weights the losses by rank,
+`fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the thesis' loss weights.
+Effort: `fast_10_steps` and `fast_160_steps` in place of 40 a round, `fast_wide` with the paper's subnets.
 """
 
 from __future__ import annotations
@@ -97,9 +100,38 @@ _VARIANTS = (
     _variant("fast_inverse", mutate_top=0),
     _variant("fast_neighbours", max_retries=0),
 )
-PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, *_VARIANTS)}
+_THESIS_WEIGHTS = dataclasses.replace(
+    _FAST.train, rev_weight=_THESIS.train.rev_weight, latent_weight=_THESIS.train.latent_weight
+)
+_RANKED = dataclasses.replace(_FAST.train, rank_weighted=True)
+_END_TO_END = dataclasses.replace(_FAST.predictor, finetune="end_to_end", encoder_reverse=False)
+_ABLATIONS = (
+    _variant("fast_random_candidates", source="random", mutate_top=0),
+    dataclasses.replace(_FAST, name="fast_mean", predictor=dataclasses.replace(_FAST.predictor, aggregate="mean")),
+    dataclasses.replace(_FAST, name="fast_ranked", train=_RANKED),
+    dataclasses.replace(_FAST, name="fast_thesis", train=_THESIS_WEIGHTS),
+    dataclasses.replace(_FAST, name="fast_10_steps", train=dataclasses.replace(_FAST.train, steps_per_epoch=10)),
+    dataclasses.replace(_FAST, name="fast_160_steps", train=dataclasses.replace(_FAST.train, steps_per_epoch=160)),
+    dataclasses.replace(_FAST, name="fast_wide", inn={**_FAST.inn, "hidden_layers": 5, "hidden": 256}),
+    dataclasses.replace(_FAST, name="fast_e2e", predictor=_END_TO_END),
+    dataclasses.replace(_FAST, name="fast_e2e_ranked", predictor=_END_TO_END, train=_RANKED),
+)
+PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, *_VARIANTS, *_ABLATIONS)}
 DEFAULT = _FAST.name
 REMEDIES = tuple(chosen.name for chosen in _VARIANTS)
+
+
+def completed(config: dict[str, Any]) -> dict[str, Any]:
+    """A stored `Preset.to_dict` with the fields that are younger than it.
+
+    A new field's default stands for the behaviour before there was the field, so a result file made
+    earlier says the same with it.
+    """
+    parts: dict[str, Any] = {"train": INNTrainConfig(), "predictor": PredictorConfig(), "search": SearchConfig()}
+    merged = {name: {**dataclasses.asdict(part), **config.get(name, {})} for name, part in parts.items()}
+    search = merged["search"]
+    search["candidates"] = {**dataclasses.asdict(CandidateConfig()), **search["candidates"]}
+    return {**config, **merged}
 
 
 def preset(name: str, space: str) -> Preset:

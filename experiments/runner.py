@@ -12,7 +12,8 @@ from typing import Any
 
 from experiments.benchmarks import open_analysis, open_benchmark
 from experiments.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
-from experiments.presets import preset
+from experiments.presets import completed, preset
+from experiments.records import outcome, search_folder
 from invertnas.benchmarks.base import Analysis, Benchmark
 from invertnas.errors import ArtefactError, BudgetError, OutOfDomainError, SearchExhaustedError
 from invertnas.io import read_json, versions, write_json
@@ -27,7 +28,7 @@ class SearchTask:
     """One cell of a table: a method on a data set with a seed.
 
     Attributes:
-        table: name of the table, first folder of the result path.
+        table: name of the table that asks; shown in progress bars, of no effect.
         method: key of `experiments.methods.METHODS`; see `name` for what stands in paths and records.
         benchmark: benchmark name.
         dataset: data set name.
@@ -58,8 +59,8 @@ class SearchTask:
     @property
     def path(self) -> Path:
         """The result file."""
-        folder = self.out / self.table / self.name / self.benchmark / self.dataset / f"q{self.queries}"
-        return folder / f"seed_{self.seed}.json"
+        folder = search_folder(self.out, self.name, self.benchmark, self.dataset)
+        return folder / f"q{self.queries}" / f"seed_{self.seed}.json"
 
     @property
     def partial(self) -> Path:
@@ -111,11 +112,13 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
 
 def _finished(task: SearchTask) -> dict[str, Any]:
     record = read_json(task.path)
+    compared = dict(record)
     wanted = {**task.labels_of_method(), "queries": task.queries, "seed": task.seed, "method": task.name}
     if task.method in (ENSEMBLE, SINGLE):
         config = preset(task.preset, task.benchmark).with_members(1 if task.method == SINGLE else task.members)
         wanted["config"] = json.loads(json.dumps(config.to_dict()))  # as it reads back
-    different = [name for name, value in wanted.items() if record.get(name) != value]
+        compared["config"] = completed(record.get("config") or {})
+    different = [name for name, value in wanted.items() if compared.get(name) != value]
     if different:
         shown = [name for name in different if name != "config"]
         got = ", ".join(f"{name}={record.get(name)!r} (expected {wanted[name]!r})" for name in shown)
@@ -212,9 +215,6 @@ class _Progress:
     def record(self, analysis: Analysis) -> dict[str, Any]:
         """The result: only here, after the last query, are test accuracies looked up."""
         task = self.task
-        best = max(self.curve, key=lambda entry: entry["val"])
-        tests = [analysis.test_accuracy(self.bench.space.from_string(e["arch"]), task.dataset) for e in self.curve]
-        known = [value for value in tests if value is not None]
         return {
             "method": task.name,
             "benchmark": task.benchmark,
@@ -224,10 +224,7 @@ class _Progress:
             "members": self.config.get("inn", {}).get("members"),
             "seed": task.seed,
             "queries": len(self.curve),
-            "best_arch": best["arch"],
-            "best_val": best["val"],
-            "test_at_best_val": tests[self.curve.index(best)],
-            "best_test_seen": max(known) if known else None,
+            **outcome(self.curve, self.bench.space, analysis, task.dataset),
             "wall_s": self.wall_s,
             "curve": self.curve,
             "rounds": self.optimizer.diagnostics(),

@@ -1,4 +1,4 @@
-"""The command line of table 2, as a user runs it."""
+"""The command line of the tables, as a user runs it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(*arguments: str, module: bool = True) -> subprocess.CompletedProcess[str]:
-    """Table 2 as a user runs it, or a piece of code beside it."""
-    command = [sys.executable, *(["-m", "experiments.table2"] if module else ["-c"]), *arguments]
+    """A table as a user runs it, or a piece of code beside it."""
+    command = [sys.executable, *(["-m", "experiments.table"] if module else ["-c"]), *arguments]
     quiet = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(command, cwd=ROOT, env=quiet, capture_output=True, text=True, timeout=300)
 
@@ -29,14 +29,15 @@ def run(*arguments: str, module: bool = True) -> subprocess.CompletedProcess[str
 PARSE = """
 import dataclasses, json, sys
 from absl.testing import flagsaver
-from experiments import cli, table2
+from experiments import cli, table
 from invertnas.errors import InvertNASError
 assert not {"tensorflow", "keras", "matplotlib"} & set(sys.modules), "a heavy import"
 for flags in json.loads(sys.argv[1]):
     with flagsaver.flagsaver():
-        table2.FLAGS(["table2", *flags])
+        table.FLAGS(["table", *flags])
         try:
-            tasks = [dataclasses.asdict(task) | {"name": task.name} for task in table2.tasks_from_flags("table2")]
+            tasks = table.tasks_from_flags(table.table_from_flags())
+            tasks = [dataclasses.asdict(task) | {"name": task.name} for task in tasks]
         except InvertNASError as error:
             tasks = f"{type(error).__name__}: {error}"
     print(json.dumps(tasks, default=str))
@@ -67,11 +68,12 @@ def test_every_flag_reaches_the_tasks() -> None:
     tasks, default = parse(flags, [])
     assert {t["name"] for t in tasks} == {"invertnas-paper-k3", "random", "invertnas_single-paper"}
     grid = [(t["seed"], t["method"], t["dataset"]) for t in tasks]
-    chosen = itertools.product((5, 6), ("invertnas", "random", "invertnas_single"), ("cifar100", "cifar10"))
-    assert grid == list(chosen)  # a name given twice runs once
+    chosen = itertools.product((5, 6), ("random", "invertnas_single", "invertnas"), ("cifar10", "cifar100"))
+    assert grid == list(chosen)  # in the table's order, and a name given twice runs once
     assert {t["members"] for t in tasks if t["method"] == "invertnas"} == {3}
     assert {t["members"] for t in tasks if t["method"] != "invertnas"} == {None}
-    shared = {"table": "table2", "benchmark": "nasbench201", "queries": 77, "preset": "paper"}
+    assert {t["preset"] for t in tasks if t["method"] != "random"} == {"paper"}
+    shared = {"table": "table2", "benchmark": "nasbench201", "queries": 77}
     shared |= {"out": "/some/out", "pretrained": "/some/weights"}
     assert all({key: t[key] for key in shared} == shared for t in tasks)
     assert len(default) == 10 * len(METHODS) * 3 and {t["seed"] for t in default} == set(range(10))
@@ -87,12 +89,46 @@ def test_bad_flags_are_named() -> None:
         "--queries=0": "ConfigError: got --queries=0; expected at least 1",
         "--trials=0": "ConfigError: got --trials=0; expected at least 1",
         "--jobs=-1": "ConfigError: got --jobs=-1; expected at least 1",
+        "--members=0": "ConfigError: got --members=0; expected at least 1",
+        "--table=table1": "ConfigError: got table 'table1'; expected one of table2, table6",
         "--seed=-1": "ConfigError: got --seed=-1; expected at least 0",
         "--queries=29": "BudgetError: got --queries=29; InvertNAS's initial set alone takes 30",
     }
     for told, expected in zip(parse(*([flag] for flag in cases)), cases.values()):
         assert isinstance(told, str) and told.startswith(expected)
     assert len(parse(["--queries=29", "--methods=random"])[0]) == 30
+
+
+def test_each_table_asks_for_its_own_searches() -> None:
+    table17, table18, thesis, tradeoff = parse(
+        *([f"--table={name}", "--out=/nowhere"] for name in ("table17", "table18", "thesis_table2", "tradeoff"))
+    )
+    assert {t["name"] for t in table17} == {"invertnas", "invertnas-fast_mean"} and len(table17) == 2 * 3 * 10
+    assert {(t["dataset"], t["queries"]) for t in table17} == {
+        *(("cifar10", 150), ("cifar100", 150), ("imagenet16-120", 192))
+    }
+    assert {t["name"] for t in table18} == {"invertnas_single", "invertnas", *(f"invertnas-k{k}" for k in (3, 5, 7))}
+    assert {(t["name"], t["queries"]) for t in thesis if t["name"].startswith("inv")} == {("invertnas_single", 400)}
+    assert {t["queries"] for t in thesis if t["name"] == "random"} == {192}
+    assert [(t["name"], t["dataset"], t["queries"]) for t in tradeoff] == [("invertnas", "imagenet16-120", 400)] * 3
+
+
+def test_a_longer_search_of_the_same_seed_serves(tmp_path: Path) -> None:
+    for queries, seed in ((400, 1), (192, 1), (100, 2)):
+        folder = tmp_path / "searches" / "invertnas" / "nasbench201" / "imagenet16-120" / f"q{queries}"
+        write_json(folder / f"seed_{seed}.json", {})
+    flags = ["--table=table17", "--methods=invertnas", "--dataset=imagenet16-120", "--trials=3", f"--out={tmp_path}"]
+    found = parse(flags, [*flags, "--queries=250"], [*flags, "--queries=100"])
+    budgets = [[t["queries"] for t in tasks if t["name"] == "invertnas"] for tasks in found]
+    assert budgets == [[192, 192, 192], [250, 400, 250], [100, 192, 100]]
+
+
+def test_presets_and_members_replace_those_of_tables_that_compare_none() -> None:
+    paper, own = parse(["--preset=paper", "--trials=1", "--members=3"], ["--table=table18", "--members=3"])
+    assert {t["name"] for t in paper} == {
+        *("random", "local_search", "evolution", "bananas", "invertnas-paper-k3", "invertnas_single-paper")
+    }
+    assert own == "ConfigError: table18 compares presets or members itself; leave out --preset and --members"
 
 
 def told(done: subprocess.CompletedProcess[str], tensorflow: bool = False) -> str:
@@ -141,12 +177,24 @@ def test_table_2_runs_from_end_to_end_and_again(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert first.stdout.startswith("# Table 2: NAS-Bench-201") and first.stdout.count("| 20 | 2 |") == 2
     names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    searches = {f"table2/{m}/nasbench201/cifar10/q20/seed_{s}.json" for m in ("random", "local_search") for s in (0, 1)}
+    searches = {
+        f"searches/{m}/nasbench201/cifar10/q20/seed_{s}.json" for m in ("random", "local_search") for s in (0, 1)
+    }
     assert names == searches | {"table2.md", "table2.csv", "figures/table2_cifar10.png"}
     times = {name: (tmp_path / name).stat().st_mtime_ns for name in searches}
     again = run(*command)
     assert (again.returncode, again.stdout) == (0, first.stdout)
     assert {name: (tmp_path / name).stat().st_mtime_ns for name in searches} == times
+
+
+def test_missing_searches_are_listed_without_running_them(tmp_path: Path) -> None:
+    command = ["--methods=random", "--dataset=cifar10", "--queries=20", "--trials=2", f"--out={tmp_path}"]
+    assert run(*command, "--trials=1").returncode == 0
+    before = sorted(tmp_path.rglob("*"))
+    listed = run(*command, "--dry_run")
+    missing = tmp_path / "searches" / "random" / "nasbench201" / "cifar10" / "q20" / "seed_1.json"
+    assert (listed.returncode, listed.stdout) == (0, f"{missing}\n")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_ctrl_c_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from experiments import presets, runner
+from experiments.records import at_budget
 from experiments.runner import SearchTask, run_search
 from invertnas.benchmarks.nasbench201 import NASBench201
 from invertnas.errors import ArtefactError
@@ -235,9 +237,6 @@ def test_the_real_search_resumes_exactly(tmp_path: Path, monkeypatch: pytest.Mon
     run_search(chosen)
     assert timeless(read_json(chosen.path)) == timeless(json.loads(json.dumps(record)))
     assert len(record["rounds"]) == 3 and record["rounds"][1]["fit"]["losses"] != record["rounds"][2]["fit"]["losses"]
-    assert record["config"]["predictor"] == {
-        "aggregate": "idw",
-        "scale_latent": True,
-        "scale_accuracy": False,
-        "clip_low": -3.0,
-    }
+    assert record["config"]["predictor"] == dataclasses.asdict(TINY.predictor)
+    shorter = run_search(task(tmp_path / "short", **{**fields, "queries": 18}))  # the budget is read nowhere
+    assert at_budget(record, 18)["curve"] == shorter["curve"]

@@ -52,7 +52,8 @@ def fake_method(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_record_has_every_field(tmp_path: Path) -> None:
     record = run_search(task(tmp_path))
-    assert task(tmp_path).path == tmp_path / "t" / METHOD / "nasbench201" / "cifar100" / "q16" / "seed_3.json"
+    folder = tmp_path / "searches" / METHOD / "nasbench201" / "cifar100" / "q16"
+    assert task(tmp_path).path == folder / "seed_3.json" == task(tmp_path, table="another").path
     assert set(record) == FIELDS
     assert read_json(task(tmp_path).path) == json.loads(json.dumps(record))
     names = {"method": METHOD, "benchmark": "nasbench201", "dataset": "cifar100", "preset": "fast", "init": "random"}
@@ -104,6 +105,21 @@ def test_a_result_of_a_preset_that_has_changed_is_not_reused(tmp_path: Path) -> 
     config["train"]["learning_rate"] = 7.0
     write_json(chosen.path, record | {"config": config})
     with pytest.raises(ArtefactError, match="another setting: the preset has changed since; choose another --out"):
+        run_search(chosen)
+
+
+def test_a_result_from_before_a_setting_existed_is_reused(tmp_path: Path) -> None:
+    """A field's default stands for the behaviour before; a value other than it does not."""
+    chosen = task(tmp_path, method="invertnas", preset="fast_e2e")
+    config = json.loads(json.dumps(PRESETS["fast_e2e"].to_dict()))
+    record = {"method": "invertnas-fast_e2e", "preset": "fast_e2e", "init": "random", "queries": QUERIES}
+    record |= {"seed": chosen.seed, "config": config}
+    del config["search"]["candidates"]["source"]
+    write_json(chosen.path, record)
+    assert run_search(chosen)["config"] == config
+    del config["predictor"]["finetune"]
+    write_json(chosen.path, record)
+    with pytest.raises(ArtefactError, match="the preset has changed since"):
         run_search(chosen)
 
 

@@ -1,4 +1,4 @@
-"""From records to tables and plots."""
+"""From records to tables of accuracies and to plots."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.aggregate import COLUMNS, curves, read_records, summarise, to_markdown, write_table
+from experiments.aggregate import COLUMNS, curves, summarise, to_markdown, write_table
 from experiments.benchmarks import open_analysis
-from experiments.methods import METHODS
-from experiments.paper import PAPER, PaperValue, paper_value
-from experiments.plots import COLOURS, plot_curves
+from experiments.methods import METHODS, base_of, title_of
+from experiments.paper import PAPER_NAME, PRINTED, QUOTED, THESIS_NAME, PaperValue, printed_value
+from experiments.plots import COLOURS, plot_curves, plot_table
+from experiments.records import search_folder
+from experiments.tables import TABLES, Place, Row, Table, collect
 from invertnas.io import write_json
 
 STATS = [f"{name}_{part}" for name in ("val", "test", "best_test") for part in ("mean", "std")]
@@ -31,9 +33,12 @@ def record(method: str = "random", vals: tuple[float, ...] = (0.5, 0.7), **field
     }
 
 
-def store(out: Path, table: str, content: dict[str, Any]) -> None:
-    folder = out / table / content["method"] / content["benchmark"] / content["dataset"] / f"q{content['queries']}"
-    write_json(folder / f"seed_{content['seed']}.json", content)
+def store(out: Path, content: dict[str, Any]) -> None:
+    folder = search_folder(out, content["method"], content["benchmark"], content["dataset"])
+    write_json(folder / f"q{content['queries']}" / f"seed_{content['seed']}.json", content)
+
+
+RANDOM = Table("mine", "Title", (Row("random"),), (Place("nasbench201", "cifar100", (192,)),))
 
 
 def test_means_and_deviations_in_percent() -> None:
@@ -81,14 +86,49 @@ def test_the_papers_numbers_stand_beside_their_rows() -> None:
     assert paper["cifar100", "bananas", 192] == [73.49, 0.0, 73.51, 0.0]
     assert paper["imagenet16-120", "invertnas", 192] == [46.70, 0.06, 47.18, 0.28]
     assert np.isnan(paper["cifar100", "bananas", 150]).all()
-    assert paper_value("nasbench201", "cifar10", "invertnas", 999) == PaperValue()
+    assert printed_value(PAPER_NAME, "nasbench201", "cifar10", "invertnas", 999) == PaperValue()
 
 
-def test_paper_numbers_belong_to_known_methods_and_possible_accuracies() -> None:
-    assert {method for _, _, method, _ in PAPER} <= set(METHODS)
-    for (benchmark, dataset, _, _), value in PAPER.items():
-        optimum, _ = open_analysis(benchmark).optimum(dataset)
-        assert optimum is not None and value.val is not None and value.val <= 100 * optimum + 0.005
+def test_a_variant_has_its_own_printed_number_or_its_methods() -> None:
+    def printed(variant: str, queries: int = 192, source: str = PAPER_NAME) -> float | None:
+        return printed_value(source, "nasbench201", "imagenet16-120", variant, queries).test
+
+    assert (printed("invertnas"), printed("invertnas-fast_mean"), printed("invertnas-k5")) == (47.18, 46.78, 46.60)
+    assert printed("invertnas-paper") == printed("invertnas-fast_z") == 47.18
+    assert printed("invertnas_single", 400, THESIS_NAME) == 47.20
+    assert printed("invertnas_single-fast_random_candidates", 400, THESIS_NAME) == 47.00
+    assert printed("invertnas_single-fast_ranked", 200, THESIS_NAME) == 46.98 != printed("invertnas_single", 200)
+
+
+def test_the_thesis_and_the_paper_differ_by_one_point_for_local_search_only() -> None:
+    """The paper repeats the thesis' baselines; two validation accuracies of local search lost a point."""
+    both = {key for key in PRINTED[PAPER_NAME] if key in PRINTED[THESIS_NAME]}
+    differing = {key for key in both if PRINTED[PAPER_NAME][key] != PRINTED[THESIS_NAME][key]}
+    assert {key[1:3] for key in differing} == {("cifar100", "local_search"), ("imagenet16-120", "local_search")}
+    for key in differing:
+        thesis, paper = PRINTED[THESIS_NAME][key].val, PRINTED[PAPER_NAME][key].val
+        assert thesis is not None and paper is not None and thesis - paper == pytest.approx(1.0)
+
+
+def test_printed_numbers_belong_to_known_methods_and_possible_accuracies() -> None:
+    for source, printed in PRINTED.items():
+        assert {base_of(variant) for _, _, variant, _ in printed} <= set(METHODS)
+        every = [(key[:2], value) for key, value in printed.items()]
+        every += [(place, value) for place, rows in QUOTED[source].items() for _, _, value in rows]
+        for (benchmark, dataset), value in every:
+            optimum, _ = open_analysis(benchmark).optimum(dataset)
+            assert optimum is not None and value.val is not None and value.val <= 100 * optimum + 0.005
+
+
+def test_every_row_of_a_comparison_has_a_printed_number() -> None:
+    """A renamed preset or a mistyped key would lose them silently."""
+    for name in ("table17", "table18", "thesis_table2", "thesis_table4", "thesis_table5", "thesis_table6"):
+        table = TABLES[name]
+        for row in table.rows:
+            for place in table.places:
+                for queries in table.asked(row, place):
+                    value = printed_value(table.source, place.benchmark, place.dataset, row.variant, queries)
+                    assert value.val is not None and value.test is not None, (name, row.variant, place, queries)
 
 
 def test_rows_are_ordered_by_data_set_budget_and_method() -> None:
@@ -135,29 +175,46 @@ def test_markdown_has_the_optimum_and_a_row_per_method() -> None:
     assert [line.split("|")[1].strip() for line in lines if "70.00 ±" in line] == ["RS", "RS", "BANANAS"]
 
 
-def test_records_are_found_below_their_table_only(tmp_path: Path) -> None:
-    for seed in (1, 0):
-        store(tmp_path, "table2", record(seed=seed))
-    store(tmp_path, "table2_paper", record(seed=5))
-    (tmp_path / "table2" / "random" / "nasbench201" / "cifar100" / "q192" / "seed_9.partial").mkdir()
-    (tmp_path / "table2" / "random" / "nasbench201" / "cifar100" / "q192" / ".seed_8.json.x.json").write_text("half")
-    assert [found["seed"] for found in read_records(tmp_path / "table2")] == [0, 1]
+def test_quoted_methods_stand_below_the_measured_ones() -> None:
+    frame = summarise([record("random")])
+    assert "not run here" not in to_markdown(frame, "T")
+    lines = to_markdown(frame, "T", quoted=True).splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1
+    assert [line.split(" (not")[0].strip("| ") for line in rows[4:]] == ["β-DARTS", "AG-Net", "Shapley-NAS", "DiNAS"]
+    thesis = to_markdown(frame, "T", THESIS_NAME, quoted=True)
+    assert "| CR-LSO (not run here) |  | 500 |" in thesis and "| Thesis val. | Thesis test |" in thesis
+
+
+def test_variants_are_titled() -> None:
+    assert title_of("invertnas-k3") == "InvertNAS, 3 INNs"
+    assert title_of("invertnas-fast_mean-k12") == "InvertNAS, fast_mean, 12 INNs"
+    assert title_of("invertnas_single-kx") == "InvertNAS (single), kx"
 
 
 def test_write_table_leaves_markdown_and_csv(tmp_path: Path) -> None:
     for seed in range(3):
-        store(tmp_path, "table2", record(seed=seed, best_val=0.7 + seed / 100))
-    text = write_table(tmp_path, "table2", "Title", read_records(tmp_path / "table2"))
-    assert (tmp_path / "table2.md").read_text(encoding="utf-8") == text
-    table = pd.read_csv(tmp_path / "table2.csv")
+        store(tmp_path, record(seed=seed, best_val=0.7 + seed / 100))
+    text = write_table(tmp_path, RANDOM, collect(RANDOM, tmp_path, range(9)))
+    assert (tmp_path / "mine.md").read_text(encoding="utf-8") == text and text.startswith("# Title\n")
+    table = pd.read_csv(tmp_path / "mine.csv")
     assert list(table.columns) == COLUMNS
     assert table[["trials", "val_mean", "val_std"]].to_numpy().tolist() == [[3, 71.0, 0.8165]]
 
 
 def test_an_empty_folder_gives_an_empty_table(tmp_path: Path) -> None:
-    assert write_table(tmp_path, "table2", "Title", read_records(tmp_path / "table2")).startswith("# Title\n")
-    assert pd.read_csv(tmp_path / "table2.csv").empty
+    assert write_table(tmp_path, RANDOM, collect(RANDOM, tmp_path, range(9))).startswith("# Title\n")
+    assert pd.read_csv(tmp_path / "mine.csv").empty
     assert curves([]) == {}
+
+
+def test_curves_are_of_the_longest_searches(tmp_path: Path) -> None:
+    short, long = record(vals=(0.1, 0.2), queries=2), record("bananas", vals=(0.3, 0.4, 0.5), queries=3)
+    drawn: list[dict[str, np.ndarray]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.plots.plot_curves", lambda path, dataset, methods, optimum: drawn.append(methods))
+        plot_table(tmp_path, RANDOM, [short, long])
+    assert [list(methods) for methods in drawn] == [["bananas"]]
 
 
 def test_curves_are_running_maxima_cut_to_the_shortest() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import invertnas
+from experiments.tables import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "invertnas"
@@ -36,7 +37,18 @@ ALLOWED = {
     "inn": {"errors", "seeding"},
     "search": {"spaces", "errors", "io", "seeding"},
     "predictor_config": {"errors"},
-    "predictor": {"predictor_config", "gvae", "inn", "search.protocols", "spaces", "errors", "io", "seeding"},
+    "finetune": {"gvae", "inn", "spaces", "errors", "seeding"},
+    "predictor": {
+        "finetune",
+        "predictor_config",
+        "gvae",
+        "inn",
+        "search.protocols",
+        "spaces",
+        "errors",
+        "io",
+        "seeding",
+    },
 }
 VALUES = {
     "TRIALS": ("trials", "2"),
@@ -185,7 +197,7 @@ def test_flags_are_defined_in_scripts_only() -> None:
     for path in MODULES:
         assert not flag_names(path), f"{path} defines flags"
         assert not {name for name in imports(path) if name.split(".")[0] in ("absl", "argparse")}, path
-    assert "trials" in flag_names(SCRIPTS / "table2.py")
+    assert "trials" in flag_names(SCRIPTS / "table.py")
 
 
 @needs_make
@@ -195,17 +207,25 @@ def test_help_lists_every_target() -> None:
     listed = dict(re.findall(r"^  ([a-z]\w*) +(\S.*)$", run("make", "help"), re.MULTILINE))
     assert set(listed) == targets
     assert run("make") == run("make", "help")
-    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    database = run("make", "--dry-run", "--print-data-base", "help")
+    phony = re.search(r"^\.PHONY: (.*)$", database, re.MULTILINE)
     assert phony is not None and set(phony[1].split()) == targets
 
 
+def test_every_table_has_a_target_and_every_target_of_the_script_a_table() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert set(re.findall(r"^(\w+): .*\n\t\$\(table\)$", text, re.MULTILINE)) == set(TABLES)
+
+
 @needs_make
-def test_variables_reach_the_flags_of_table2() -> None:
-    assert {flag for flag, _ in VALUES.values()} <= flag_names(SCRIPTS / "table2.py")
-    unset = run("make", "--dry-run", "table2")
-    assert "-m experiments.table2" in unset and "--" not in unset.partition("-m experiments.table2")[2]
+@pytest.mark.parametrize("target", TABLES)
+def test_variables_reach_the_flags_of_every_table(target: str) -> None:
+    assert {flag for flag, _ in VALUES.values()} <= flag_names(SCRIPTS / "table.py")
+    begin = f"-m experiments.table --table={target}"
+    unset = run("make", "--dry-run", target)
+    assert begin in unset and "--" not in unset.partition(begin)[2]
     given = [f"{variable}={value}" for variable, (_, value) in VALUES.items()]
-    command = run("make", "--dry-run", "table2", *given).partition("-m experiments.table2")[2]
+    command = run("make", "--dry-run", target, *given).partition(begin)[2]
     assert sorted(re.findall(r"--\w+='[^']*'", command)) == sorted(f"--{flag}='{v}'" for flag, v in VALUES.values())
 
 
@@ -214,6 +234,7 @@ def test_variables_reach_the_flags_of_table2() -> None:
     ("target", "script", "variables"),
     [
         ("pretrain_nb201", "pretrain_gvae", ["SEED=1"]),
+        ("figures", "figures", ["DATASETS=cifar10", "OUT=x", "SEED=1", "PRESET=paper", "FIGURES=latents"]),
         ("data_nb201", "build_nb201", ["CSV=a.csv", "PTH=b.pth", "OUT=c.npz"]),
     ],
 )

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.aggregate import read_records, summarise, to_markdown
-from experiments.readme import BLOCKS, ROOT, filled
+from experiments.aggregate import summarise, to_markdown
+from experiments.quality import quality_markdown, rounds, summarise_rounds
+from experiments.readme import REQUIRED, ROOT, blocks, compact_table, filled
+from experiments.tables import TABLES, collect
 from invertnas.errors import ArtefactError
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,14 +19,29 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_tables_equal_the_result_files() -> None:
     assert filled(README, ROOT / "results") == README, "run `make readme`"
-    for name in BLOCKS:
-        assert read_records(ROOT / "results" / name), name
+    for name in blocks(README):
+        assert collect(TABLES[name], ROOT / "results", range(TABLES[name].trials)), name
 
 
-def test_committed_tables_equal_the_result_files() -> None:
-    table = summarise(read_records(ROOT / "results" / "table2"))
-    text = (ROOT / "results" / "table2.md").read_text(encoding="utf-8")
-    assert to_markdown(table, text.splitlines()[0].removeprefix("# ")) == text
+def committed(report: str) -> list[str]:
+    """Tables of a kind whose Markdown is committed."""
+    return [name for name, t in TABLES.items() if t.report == report and (ROOT / "results" / f"{name}.md").exists()]
+
+
+@pytest.mark.parametrize("name", committed("accuracy"))
+def test_committed_tables_equal_the_result_files(name: str) -> None:
+    table = TABLES[name]
+    frame = summarise(collect(table, ROOT / "results", range(table.trials)), table.source)
+    text = to_markdown(frame, table.title, table.source, quoted=table.quoted, note=table.note)
+    assert (ROOT / "results" / f"{name}.md").read_text(encoding="utf-8") == text, f"run `make {name}`"
+
+
+@pytest.mark.parametrize("name", committed("quality"))
+def test_committed_counts_equal_the_result_files(name: str) -> None:
+    table = TABLES[name]
+    frame = rounds(collect(table, ROOT / "results", range(table.trials)))
+    text = quality_markdown(summarise_rounds(frame), table.title)
+    assert (ROOT / "results" / f"{name}.md").read_text(encoding="utf-8") == text, f"run `make {name}`"
 
 
 def test_a_changed_number_or_a_lost_marker_is_noticed() -> None:
@@ -33,6 +50,25 @@ def test_a_changed_number_or_a_lost_marker_is_noticed() -> None:
     assert filled(README.replace(number[1], "99.99"), ROOT / "results") == README
     with pytest.raises(ArtefactError, match="lacks the markers"):
         filled(README.replace("<!-- end table2 -->", ""), ROOT / "results")
+
+
+def test_blocks_are_those_marked_and_the_required_ones() -> None:
+    assert set(REQUIRED) <= set(blocks("")) and blocks("<!-- begin table17 -->")[1] == "table17"
+    with pytest.raises(ArtefactError, match="markers of table1; expected one of table2"):
+        blocks("<!-- begin table1 -->")
+    optional = f"{README}\n<!-- begin table9 -->\n<!-- end table9 -->\n"
+    assert "| Method | Queries | Trials |" in filled(optional, ROOT / "results").removeprefix(README)
+
+
+def test_queries_stand_where_they_are_needed() -> None:
+    frames = {name: summarise(collect(TABLES[name], ROOT / "results", range(3))) for name in ("table2", "table7")}
+    assert "ueries" not in compact_table(frames["table2"])
+    lines = compact_table(frames["table7"]).splitlines()
+    assert lines[0].startswith("| Method | Queries | Trials | CIFAR-10 val.")
+    assert [line.split("|")[2].strip() for line in lines if line.startswith("| InvertNAS |")] == ["150", "192"]
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+    early = frames["table2"].assign(queries=[150 if d == "cifar10" else 192 for d in frames["table2"]["dataset"]])
+    assert "| CIFAR-10 (150 queries) val. |" in compact_table(early)
 
 
 def test_every_make_target_named_exists() -> None:

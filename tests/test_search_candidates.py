@@ -158,6 +158,24 @@ def test_fill_goes_on_with_random_samples_beyond_all_neighbours() -> None:
     assert len(pool.archs) == 40 and set(list(pool.archs)[:24]) == near
 
 
+def test_random_candidates_replace_the_inverse_path() -> None:
+    config = CandidateConfig(wanted=40, max_retries=9, source="random")
+    pool, surrogate = run([[NEW[0]]], config)
+    assert surrogate.inversions == [] and len(pool.archs) == 40
+    assert not set(pool.archs) & {SPACE.identity(arch) for arch in KNOWN}
+    assert pool.decoded == pool.valid >= pool.novel == 40 and (pool.neighbours, pool.random) == (0, 0)
+    again, other = (run([], config, seed=seed)[0] for seed in (0, 1))
+    assert list(again.archs) == list(pool.archs) != list(other.archs)
+
+
+def test_random_candidates_are_drawn_until_there_are_enough_new_ones() -> None:
+    space = TinySpace()
+    every = [arch for arch in space.all() if set(arch.ops[1:-1]) <= {2, 3}]
+    config = CandidateConfig(wanted=10, max_retries=60, source="random")
+    pool, _ = run([], config, known=every[:50], space=space)
+    assert len(pool.archs) == 10 and pool.tries > 1 and pool.decoded > 10
+
+
 def test_a_large_enough_pool_is_not_filled() -> None:
     pool, _ = run([[*NEW[:3]]], CandidateConfig(wanted=3), least=3)
     assert (len(pool.archs), pool.random) == (3, 0)
@@ -212,6 +230,7 @@ def test_targets_reach_the_surrogate() -> None:
         *({name: -0.1} for name in ("z_std", "z_std_step", "latent_noise", "latent_noise_step", "target_range")),
         {"escalate": "sometimes"},
         {"target": "two"},
+        {"source": "oracle"},
     ],
 )
 def test_candidate_settings_out_of_range(fields: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ class CandidatePool:
 
     Attributes:
         archs: distinct architectures not queried before, by identity.
-        decoded: graphs decoded from the inverse path.
+        decoded: graphs decoded from the inverse path, or sampled where it is replaced.
         valid: of these, valid ones.
         unique: of these, distinct ones (within the round).
         novel: of these, never queried before.
@@ -68,7 +69,7 @@ def generate_candidates(
 
     Args:
         space: gives identities and neighbours.
-        surrogate: its inverse path proposes.
+        surrogate: its inverse path proposes, unless `config.source` replaces it.
         labelled: everything queried so far.
         config: see CandidateConfig.
         least: size up to which random neighbours and samples fill a pool that stays too small.
@@ -81,12 +82,7 @@ def generate_candidates(
     seen = np.array(labelled.accuracies, np.float32)
     pool, distinct = CandidatePool(), set[str]()
     while pool.tries < config.max_retries and len(pool.archs) < config.wanted:
-        decoded = surrogate.invert(
-            inversion_targets(config, seen, rng),
-            z_std=config.z_std + pool.escalations * config.z_std_step,
-            latent_noise=config.latent_noise + pool.escalations * config.latent_noise_step,
-            rng=rng,
-        )
+        decoded = _proposals(space, surrogate, pool, config, seen, rng)
         before = len(pool.archs)
         valid = [arch for arch in decoded if arch is not None]
         for arch in valid:
@@ -104,6 +100,25 @@ def generate_candidates(
     _add_neighbours(pool, space, [labelled.archs[i] for i in best[: config.mutate_top]], known)
     _fill(pool, space, [labelled.archs[i] for i in best], known, least, rng)
     return pool
+
+
+def _proposals(
+    space: SearchSpace,
+    surrogate: Surrogate,
+    pool: CandidatePool,
+    config: CandidateConfig,
+    seen: FloatArray,
+    rng: np.random.Generator,
+) -> Sequence[ArchSpec | None]:
+    """What one try proposes; None where a decoded graph is invalid."""
+    if config.source == "random":
+        return [space.sample(rng) for _ in range(config.wanted - len(pool.archs))]
+    return surrogate.invert(
+        inversion_targets(config, seen, rng),
+        z_std=config.z_std + pool.escalations * config.z_std_step,
+        latent_noise=config.latent_noise + pool.escalations * config.latent_noise_step,
+        rng=rng,
+    )
 
 
 def _add_neighbours(pool: CandidatePool, space: SearchSpace, incumbents: list[ArchSpec], known: set[str]) -> None:

@@ -30,6 +30,8 @@ class CandidateConfig:
             a uniform share of `target_range` times the spread of the better half seen.
         target_range: see `target`.
         mutate_top: incumbents whose one-edit neighbours join the pool (paper: 0).
+        source: "inverse" decodes the inverse path; "random" samples the space uniformly in its place,
+            as many as are wanted (an ablation, thesis Tables 3 and 4).
     """
 
     wanted: int = 100
@@ -43,6 +45,7 @@ class CandidateConfig:
     target: Literal["one", "beyond_best"] = "one"
     target_range: float = 1.0
     mutate_top: int = 0
+    source: Literal["inverse", "random"] = "inverse"
 
     def __post_init__(self) -> None:
         if min(self.wanted, self.rows) < 1 or min(self.mutate_top, self.max_retries) < 0:
@@ -54,6 +57,8 @@ class CandidateConfig:
                 f"got escalate={self.escalate!r}, target={self.target!r}; expected 'empty' or 'always', "
                 "and 'one' or 'beyond_best'"
             )
+        if self.source not in ("inverse", "random"):
+            raise ConfigError(f"got source={self.source!r}; expected 'inverse' or 'random'")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,221 @@
+"""What each table compares: rows, data sets, budgets and trials. Data only; `experiments.table` runs them.
+
+Searches lie in one pool (`experiments.records`), so tables share them: Tables 2, 6 to 9, 16, 17 and 18 the
+default ensemble, Tables 2, 6 to 9 and 18 and the thesis' tables the single INN.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from experiments.methods import ENSEMBLE, METHODS, SINGLE, is_invertnas, variant_name
+from experiments.paper import PAPER_NAME, THESIS_NAME
+from experiments.presets import DEFAULT, REMEDIES
+from experiments.records import read_searches, search_folder
+from invertnas.errors import ConfigError
+
+Budgets = tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A method at a setting.
+
+    Attributes:
+        method: key of `experiments.methods.METHODS`.
+        preset: preset of InvertNAS, of no effect on baselines.
+        members: flows in the ensemble, None for the preset's number.
+        budgets: where they differ from those of the place.
+        optional: shown where result files exist, and not run unless asked for by name.
+    """
+
+    method: str
+    preset: str = DEFAULT
+    members: int | None = None
+    budgets: Budgets | None = None
+    optional: bool = False
+
+    @property
+    def variant(self) -> str:
+        """Its name in paths and records."""
+        return variant_name(self.method, self.preset, self.members)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A data set of a benchmark, and the numbers of queries at which rows are shown."""
+
+    benchmark: str
+    dataset: str
+    budgets: Budgets
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of the paper or the thesis.
+
+    Attributes:
+        name: of the make target and of the files written.
+        title: heading.
+        rows: what is compared, in the order shown.
+        places: where.
+        trials: seeds per row and place.
+        source: whose printed numbers stand beside: "paper" or "thesis".
+        report: accuracies, the quality of the inverse path's candidates, or costs.
+        curves: whether search curves are drawn.
+        quoted: whether the printed numbers of methods that are not run here are shown too.
+        note: what a reader must know, below the table.
+    """
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+    places: tuple[Place, ...]
+    trials: int = 10
+    source: str = PAPER_NAME
+    report: Literal["accuracy", "quality", "cost"] = "accuracy"
+    curves: bool = False
+    quoted: bool = False
+    note: str = ""
+
+    def asked(self, row: Row, place: Place) -> Budgets:
+        """The numbers of queries at which a row is shown at a place."""
+        return place.budgets if row.budgets is None else row.budgets
+
+
+def _nb201(cifar: Budgets, imagenet: Budgets | None = None) -> tuple[Place, ...]:
+    budgets = {"cifar10": cifar, "cifar100": cifar, "imagenet16-120": imagenet or cifar}
+    return tuple(Place("nasbench201", dataset, chosen) for dataset, chosen in budgets.items())
+
+
+_BASELINES = tuple(Row(method, budgets=(192,)) for method in METHODS if not is_invertnas(method))
+_OURS = (Row(SINGLE), Row(ENSEMBLE))
+_PAPERS = (Row(SINGLE, "paper", optional=True), Row(ENSEMBLE, "paper", optional=True))
+_EVERY = (*_BASELINES, *_OURS, *_PAPERS)
+_IMAGENET = Place("nasbench201", "imagenet16-120", (192,))
+
+
+def _detailed(name: str, place: Place) -> Table:
+    return Table(name, f"Table {name.removeprefix('table')}: InvertNAS and baselines", _EVERY, (place,), quoted=True)
+
+
+_BOTH = _nb201((150, 192))
+_FINE_TUNING = tuple(Row(SINGLE, name) for name in (DEFAULT, "fast_ranked", "fast_e2e", "fast_e2e_ranked"))
+_FINE_TUNING_NOTE = (
+    "fast trains the INN alone without rank weights, fast_ranked with them; fast_e2e and fast_e2e_ranked train "
+    "the GVAE too."
+)
+_ALL = (
+    Table(
+        "table2",
+        "Table 2: NAS-Bench-201",
+        tuple(dataclasses.replace(row, budgets=None) for row in _EVERY),
+        _nb201((192,)),
+        curves=True,
+        quoted=True,
+    ),
+    Table("table6", "Table 6: single INN and ensemble", (*_OURS, *_PAPERS), _BOTH),
+    *(_detailed(name, place) for name, place in zip(("table7", "table8", "table9"), _BOTH)),
+    Table(
+        "table16",
+        "Table 16: candidates of the inverse path",
+        (Row(ENSEMBLE), Row(ENSEMBLE, "fast_z"), Row(ENSEMBLE, "paper", optional=True)),
+        _nb201((192,)),
+        trials=3,
+        report="quality",
+    ),
+    Table(
+        "table17",
+        "Table 17: inverse-distance weights (fast) against the plain mean (fast_mean)",
+        (Row(ENSEMBLE), Row(ENSEMBLE, "fast_mean")),
+        _nb201((150,), (192,)),
+    ),
+    Table(
+        "table18",
+        "Table 18: number of INNs",
+        (Row(SINGLE), *(Row(ENSEMBLE, members=members) for members in (3, 5, 7)), Row(ENSEMBLE)),
+        _nb201((150,), (192,)),
+        trials=5,
+        curves=True,
+        note="InvertNAS (single) is one INN, InvertNAS without a number ten. The paper prints no number of queries "
+        "here: taken as those of its Table 17.",
+    ),
+    Table(
+        "thesis_table2",
+        "Thesis Tables 2 and 7: the single INN at 190 and 400 queries",
+        (*_BASELINES, Row(SINGLE)),
+        _nb201((190, 400)),
+        source=THESIS_NAME,
+        quoted=True,
+    ),
+    Table(
+        "thesis_table4",
+        "Thesis Table 4: inverse candidates against random candidates",
+        (Row(SINGLE), Row(SINGLE, "fast_inverse"), Row(SINGLE, "fast_random_candidates")),
+        _nb201((190, 400)),
+        source=THESIS_NAME,
+        curves=True,
+        note="fast: inverse path and neighbours of the best; fast_inverse: the inverse path alone, as in the thesis; "
+        "fast_random_candidates: uniform samples in place of both.",
+    ),
+    Table(
+        "thesis_table5",
+        "Thesis Table 5: fine-tuning of the INN alone and end to end",
+        _FINE_TUNING,
+        _nb201((200,)),
+        source=THESIS_NAME,
+        curves=True,
+        note=_FINE_TUNING_NOTE,
+    ),
+    Table(
+        "thesis_table6",
+        "Thesis Table 6: without and with rank weights",
+        _FINE_TUNING,
+        _nb201((200,)),
+        source=THESIS_NAME,
+        curves=True,
+        note=_FINE_TUNING_NOTE,
+    ),
+    Table(
+        "remedies",
+        "Sources of candidates",
+        (Row(ENSEMBLE), *(Row(ENSEMBLE, name) for name in REMEDIES)),
+        (_IMAGENET,),
+        trials=3,
+        curves=True,
+    ),
+    Table(
+        "tradeoff",
+        "Cost of a search against its budget",
+        (Row(ENSEMBLE),),
+        (dataclasses.replace(_IMAGENET, budgets=(100, 192, 400)),),
+        trials=3,
+        report="cost",
+    ),
+)
+TABLES = {table.name: table for table in _ALL}
+
+
+def table_named(name: str) -> Table:
+    """The table of that name. Raises ConfigError for an unknown one."""
+    if name not in TABLES:
+        raise ConfigError(f"got table {name!r}; expected one of {', '.join(TABLES)}")
+    return TABLES[name]
+
+
+def collect(table: Table, out: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """The records of every row, place and budget of a table, as far as they have been searched."""
+    return [
+        record
+        for row, place in grid(table)
+        for budget in table.asked(row, place)
+        for record in read_searches(search_folder(out, row.variant, place.benchmark, place.dataset), budget, seeds)
+    ]
+
+
+def grid(table: Table) -> Iterator[tuple[Row, Place]]:
+    """Every row at every place."""
+    return ((row, place) for row in table.rows for place in table.places)
