@@ -6,7 +6,6 @@ Prints a table and appends one record to `<out>/bench.json`. Run it on an otherw
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from typing import Any
 from absl import app, flags
 
 from experiments import cli
+from experiments.pool import share_cores
 from experiments.presets import DEFAULT
-from experiments.timing import bench_growth, bench_search, bench_step, machine, to_markdown
+from experiments.timing import bench_growth, bench_search, bench_step, machine, peak_rss_gb, to_markdown
 from invertnas.io import read_json, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,14 +32,18 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    record: dict[str, Any] = {"machine": machine(), **bench_step()}
-    if not FLAGS.quick:
+    share_cores()
+    record: dict[str, Any] = {"machine": machine()}
+    if not FLAGS.quick:  # the searches come first, since the peak of memory never falls
         where: dict[str, Any] = {"pretrained": Path(FLAGS.pretrained), "dataset": FLAGS.dataset}
-        fast, paper = bench_search(DEFAULT, None, **where), bench_search("paper", FLAGS.paper_rounds, **where)
-        record |= {"search_fast_s": fast["wall_s"], "search_fast": fast}
+        fast = bench_search(DEFAULT, None, **where)
+        record |= {"search_fast_s": fast["wall_s"], "search_fast": fast, "search_fast_peak_rss_gb": peak_rss_gb()}
+        paper = bench_search("paper", FLAGS.paper_rounds, **where)
         record |= {"search_paper_s_extrapolated": paper["extrapolated_s"], "search_paper": paper}
+        record["search_paper_peak_rss_gb"] = peak_rss_gb()
+    record |= bench_step()
+    if not FLAGS.quick:
         record |= bench_growth()
-    record["peak_rss_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     path = Path(FLAGS.out) / "bench.json"
     write_json(path, [*(read_json(path) if path.exists() else []), record])
     print(to_markdown(record))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -38,6 +39,7 @@ def run_all(tasks: Sequence[SearchTask], jobs: int) -> None:
 
 
 def _run_here(tasks: Sequence[SearchTask]) -> None:
+    share_cores()
     with tqdm(total=sum(task.queries for task in tasks), unit="query") as bar:
         for number, task in enumerate(tasks, start=1):
             name = f"{task.name} {task.dataset} seed {task.seed} ({number}/{len(tasks)})"
@@ -55,10 +57,23 @@ def _run_here(tasks: Sequence[SearchTask]) -> None:
 def limit_threads(threads: int) -> None:
     """Give this process's TensorFlow `threads` cores; only before its first operation."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    _set_threads(threads, threads)
+
+
+def share_cores() -> None:
+    """All cores for one search: half of them for each direction of the flows, which a step runs at a time.
+
+    Without effect once TensorFlow has started.
+    """
+    with contextlib.suppress(RuntimeError):  # TensorFlow has started
+        _set_threads(max(1, (os.cpu_count() or 1) // 2), 2)
+
+
+def _set_threads(intra: int, inter: int) -> None:
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(intra)
+    tf.config.threading.set_inter_op_parallelism_threads(inter)
 
 
 def _search_quietly(task: SearchTask) -> float:

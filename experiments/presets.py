@@ -3,7 +3,9 @@
 The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone (Algorithm 1
 as printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the
 neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples
-in place of both. Predictor: `fast_mean` averages the members plainly, `fast_ranked` weights the losses by rank,
+in place of both, `fast_classes` one candidate of each isomorphism class, `fast_thompson` picks drawn from
+the members' spread. Members: `fast_bootstrap` gives each its own sample, `fast_permuted` its own feature
+order. Predictor: `fast_mean` averages the members plainly, `fast_ranked` weights the losses by rank,
 `fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the thesis' loss weights.
 Effort: `fast_10_steps` and `fast_160_steps` in place of 40 a round, `fast_wide` with the paper's subnets.
 """
@@ -107,6 +109,10 @@ _RANKED = dataclasses.replace(_FAST.train, rank_weighted=True)
 _END_TO_END = dataclasses.replace(_FAST.predictor, finetune="end_to_end", encoder_reverse=False)
 _ABLATIONS = (
     _variant("fast_random_candidates", source="random", mutate_top=0),
+    _variant("fast_classes", unique_by="isomorphism"),
+    dataclasses.replace(_FAST, name="fast_thompson", search=dataclasses.replace(_FAST.search, selection="thompson")),
+    dataclasses.replace(_FAST, name="fast_bootstrap", train=dataclasses.replace(_FAST.train, bootstrap=True)),
+    dataclasses.replace(_FAST, name="fast_permuted", inn={**_FAST.inn, "permutation": "random"}),
     dataclasses.replace(_FAST, name="fast_mean", predictor=dataclasses.replace(_FAST.predictor, aggregate="mean")),
     dataclasses.replace(_FAST, name="fast_ranked", train=_RANKED),
     dataclasses.replace(_FAST, name="fast_thesis", train=_THESIS_WEIGHTS),
@@ -116,7 +122,12 @@ _ABLATIONS = (
     dataclasses.replace(_FAST, name="fast_e2e", predictor=_END_TO_END),
     dataclasses.replace(_FAST, name="fast_e2e_ranked", predictor=_END_TO_END, train=_RANKED),
 )
-PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, *_VARIANTS, *_ABLATIONS)}
+MIXED = "_bf16"  # suffix of a preset with bfloat16 products
+_MIXED = tuple(
+    dataclasses.replace(base, name=base.name + MIXED, inn={**base.inn, "matmul_dtype": "bfloat16"})
+    for base in (_FAST, _PAPER, _THESIS)
+)
+PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, *_VARIANTS, *_ABLATIONS, *_MIXED)}
 DEFAULT = _FAST.name
 REMEDIES = tuple(chosen.name for chosen in _VARIANTS)
 

@@ -19,7 +19,7 @@ from experiments.cost import write_cost
 from experiments.methods import ENSEMBLE, METHODS, is_invertnas
 from experiments.plots import plot_table
 from experiments.pool import run_all
-from experiments.presets import DEFAULT, PRESETS
+from experiments.presets import DEFAULT, MIXED, PRESETS
 from experiments.quality import write_quality
 from experiments.records import longest_or
 from experiments.runner import SearchTask
@@ -35,6 +35,7 @@ flags.DEFINE_list("methods", None, "Methods to search, comma separated; default:
 flags.DEFINE_integer("queries", None, "Budget of validation queries, initial set included; default: the table's.")
 flags.DEFINE_integer("trials", None, "Trials (seeds) per row and data set; default: the table's.")
 flags.DEFINE_string("preset", None, f"InvertNAS preset in place of {DEFAULT}: {', '.join(PRESETS)}.")
+flags.DEFINE_bool("mixed_precision", False, "Products of the INNs in bfloat16: faster, the inverse less exact.")
 flags.DEFINE_integer("seed", 0, "Seed of the first trial; trial i uses seed + i.")
 flags.DEFINE_string("out", str(ROOT / "results"), "Results folder.")
 flags.DEFINE_string("pretrained", str(ROOT / "pretrained"), "Folder of the shipped weights.")
@@ -94,10 +95,10 @@ def table_from_flags() -> Table:
         places = [dataclasses.replace(place, budgets=_with(place.budgets, FLAGS.queries)) for place in table.places]
         rows = [dataclasses.replace(r, budgets=r.budgets and _with(r.budgets, FLAGS.queries)) for r in table.rows]
         table = dataclasses.replace(table, places=tuple(places), rows=tuple(rows))
-    if FLAGS.preset is None and FLAGS.members is None:
+    if FLAGS.preset is None and FLAGS.members is None and not FLAGS.mixed_precision:
         return table
     if any(row.preset != DEFAULT or row.members is not None for row in table.rows if not row.optional):
-        raise ConfigError(f"{table.name} compares presets or members itself; leave out --preset and --members")
+        raise ConfigError(f"{table.name} compares presets or members itself; leave out --preset, --members, --mixed_precision")
     asked = [_changed(row) for row in table.rows if not row.optional]
     others = [dataclasses.replace(row, optional=True) for row in table.rows if row not in asked]
     kept = [row for row in others if row.variant not in {row.variant for row in asked}]
@@ -112,7 +113,10 @@ def _changed(row: Row) -> Row:
     if not is_invertnas(row.method):
         return row
     members = FLAGS.members if row.method == ENSEMBLE else None
-    return dataclasses.replace(row, preset=FLAGS.preset or row.preset, members=members)
+    preset = (FLAGS.preset or row.preset) + (MIXED if FLAGS.mixed_precision else "")
+    if preset not in PRESETS:
+        raise ConfigError(f"got --mixed_precision with preset {FLAGS.preset!r}, which has no such form")
+    return dataclasses.replace(row, preset=preset, members=members)
 
 
 def _check_numbers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -210,6 +211,11 @@ def rest_s(seconds: Sequence[float], total: int) -> float:
     later = np.array(seconds[2:])
     slope, base = np.polyfit(np.arange(2, len(seconds)), later, 1) if len(later) > 2 else (0.0, later.mean())
     return float(np.maximum(base + slope * np.arange(len(seconds), total), later.min()).sum())
+
+
+def peak_rss_gb() -> float:
+    """Largest resident memory of this process so far, in units of 2^30 bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def machine() -> dict[str, Any]:

@@ -190,6 +190,20 @@ def test_an_exhausted_space_gives_what_is_left(left: int) -> None:
     assert set(pool.archs.values()) == set(every[:left])
 
 
+def test_one_of_each_isomorphism_class() -> None:
+    """With `none` (6) on the edges into the output nothing else of a cell matters."""
+    dead = [cell(a, b, 3, 6, 6, 6) for a, b in ((2, 2), (2, 3), (3, 2))]
+    replies: Replies = [[*dead, NEW[0], NEW[1]]]
+    pool, _ = run(replies, CandidateConfig(max_retries=1, unique_by="isomorphism"))
+    classes = [SPACE.isomorphism_class(arch) for arch in pool.archs.values()]
+    assert len(set(classes)) == len(classes) == pool.novel and dead[0] in pool.archs.values()
+    assert dead[1] not in pool.archs.values() and pool.unique == pool.novel
+    again, _ = run(replies, CandidateConfig(max_retries=1, unique_by="isomorphism"), known=[*KNOWN, dead[2]])
+    assert dead[0] not in again.archs.values() and again.unique == pool.unique
+    plain, _ = run(replies, CandidateConfig(max_retries=1))
+    assert list(plain.archs.values()) == replies[0]
+
+
 def test_target_one_inverts_one() -> None:
     targets = inversion_targets(CandidateConfig(rows=7), np.array([0.2, 0.9], np.float32), np.random.default_rng(0))
     assert targets.dtype == np.float32 and targets.tolist() == [1.0] * 7

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,15 @@ from invertnas.search.protocols import FloatArray, Labelled, Surrogate
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
+KeyOf = Callable[[ArchSpec], str]
+
 
 @dataclasses.dataclass
 class CandidatePool:
     """New candidates of one round and how they came about (paper Appendix I).
 
     Attributes:
-        archs: distinct architectures not queried before, by identity.
+        archs: distinct architectures not queried before, by identity or isomorphism class.
         decoded: graphs decoded from the inverse path, or sampled where it is replaced.
         valid: of these, valid ones.
         unique: of these, distinct ones (within the round).
@@ -78,7 +80,8 @@ def generate_candidates(
     Returns:
         The pool; at least `least` architectures unless the space holds no more.
     """
-    known = {space.identity(arch) for arch in labelled.archs}
+    key_of = space.identity if config.unique_by == "identity" else space.isomorphism_class
+    known = {key_of(arch) for arch in labelled.archs}
     seen = np.array(labelled.accuracies, np.float32)
     pool, distinct = CandidatePool(), set[str]()
     while pool.tries < config.max_retries and len(pool.archs) < config.wanted:
@@ -86,7 +89,7 @@ def generate_candidates(
         before = len(pool.archs)
         valid = [arch for arch in decoded if arch is not None]
         for arch in valid:
-            key = space.identity(arch)
+            key = key_of(arch)
             distinct.add(key)
             if key not in known:
                 pool.archs.setdefault(key, arch)
@@ -97,8 +100,9 @@ def generate_candidates(
             pool.escalations += 1
     pool.unique, pool.novel = len(distinct), len(pool.archs)
     best = sorted(range(len(labelled)), key=lambda i: -labelled.accuracies[i])
-    _add_neighbours(pool, space, [labelled.archs[i] for i in best[: config.mutate_top]], known)
-    _fill(pool, space, [labelled.archs[i] for i in best], known, least, rng)
+    incumbents = [labelled.archs[i] for i in best]
+    _add_neighbours(pool, space, incumbents[: config.mutate_top], known, key_of)
+    _fill(pool, space, incumbents, known, key_of, least, rng)
     return pool
 
 
@@ -121,11 +125,13 @@ def _proposals(
     )
 
 
-def _add_neighbours(pool: CandidatePool, space: SearchSpace, incumbents: list[ArchSpec], known: set[str]) -> None:
+def _add_neighbours(
+    pool: CandidatePool, space: SearchSpace, incumbents: list[ArchSpec], known: set[str], key_of: KeyOf
+) -> None:
     before = len(pool.archs)
     for incumbent in incumbents:
         for arch in space.neighbours(incumbent):
-            key = space.identity(arch)
+            key = key_of(arch)
             if key not in known:
                 pool.archs.setdefault(key, arch)
     pool.neighbours = len(pool.archs) - before
@@ -136,6 +142,7 @@ def _fill(
     space: SearchSpace,
     ranked: list[ArchSpec],
     known: set[str],
+    key_of: KeyOf,
     least: int,
     rng: np.random.Generator,
 ) -> None:
@@ -146,13 +153,13 @@ def _fill(
             break
         options = space.neighbours(incumbent)
         for index in rng.permutation(len(options)):
-            key = space.identity(options[index])
+            key = key_of(options[index])
             if len(pool.archs) < least and key not in known:
                 pool.archs.setdefault(key, options[index])
     for _ in range(1000 * least):
         if len(pool.archs) >= least:
             break
         arch = space.sample(rng)
-        if space.identity(arch) not in known:
-            pool.archs.setdefault(space.identity(arch), arch)
+        if key_of(arch) not in known:
+            pool.archs.setdefault(key_of(arch), arch)
     pool.random = len(pool.archs) - before

@@ -32,6 +32,8 @@ class CandidateConfig:
         mutate_top: incumbents whose one-edit neighbours join the pool (paper: 0).
         source: "inverse" decodes the inverse path; "random" samples the space uniformly in its place,
             as many as are wanted (an ablation, thesis Tables 3 and 4).
+        unique_by: "identity" takes architectures of different names for different ones (paper);
+            "isomorphism" takes one of each class of the space, and none of a class queried before.
     """
 
     wanted: int = 100
@@ -46,6 +48,7 @@ class CandidateConfig:
     target_range: float = 1.0
     mutate_top: int = 0
     source: Literal["inverse", "random"] = "inverse"
+    unique_by: Literal["identity", "isomorphism"] = "identity"
 
     def __post_init__(self) -> None:
         if min(self.wanted, self.rows) < 1 or min(self.mutate_top, self.max_retries) < 0:
@@ -59,6 +62,8 @@ class CandidateConfig:
             )
         if self.source not in ("inverse", "random"):
             raise ConfigError(f"got source={self.source!r}; expected 'inverse' or 'random'")
+        if self.unique_by not in ("identity", "isomorphism"):
+            raise ConfigError(f"got unique_by={self.unique_by!r}; expected 'identity' or 'isomorphism'")
 
 
 @dataclasses.dataclass(frozen=True)
