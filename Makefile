@@ -17,12 +17,18 @@ PYTHON_CHECK := import sys; \
 	sys.exit(None if (3, 10) <= v <= (3, 12) else "%s is Python %d.%d; InvertNAS needs 3.10, 3.11 or 3.12: \
 	pass PYTHON=/path/to/python3.12, and another VENV if $(VENV) exists" % ((sys.executable,) + tuple(v)))
 
-TABLES := table2 table6 table7 table8 table9 table16 table17 table18 \
+TABLES := table1 table2 table3 table6 table7 table8 table9 table16 table17 table18 \
 	thesis_table2 thesis_table4 thesis_table5 thesis_table6 remedies tradeoff
+PRETRAIN := pretrain_nb101 pretrain_nb201 pretrain_nb301 pretrain_nbnlp
+DATA := data_nb101 data_nb201 data_nb301
+SPACE_nb101 := nasbench101
+SPACE_nb201 := nasbench201
+SPACE_nb301 := nasbench301
+SPACE_nbnlp := nasbench_nlp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install $(TABLES) figures bench readme pretrain_nb201 data_nb201 test test_slow lint types check clean
+.PHONY: help install $(TABLES) figures bench readme $(PRETRAIN) $(DATA) test test_slow lint types check clean
 
 help: ## List the targets and variables.
 	@echo "usage: make TARGET [VARIABLE=value ...]"
@@ -54,7 +60,13 @@ table = $(BIN)/python -m experiments.table --table=$@ $(call flag,trials,TRIALS)
 	$(call flag,methods,METHODS) $(call flag,preset,PRESET) $(call flag,queries,QUERIES) \
 	$(call flag,seed,SEED) $(call flag,out,OUT) $(call flag,jobs,JOBS) $(call flag,members,MEMBERS)
 
+table1: $(STAMP) ## Search NAS-Bench-101 and print paper Table 1.
+	$(table)
+
 table2: $(STAMP) ## Search NAS-Bench-201 and print paper Table 2; resumes, and skips finished searches.
+	$(table)
+
+table3: $(STAMP) ## Search NAS-Bench-301 and NAS-Bench-NLP and print paper Table 3.
 	$(table)
 
 table6: $(STAMP) ## Paper Table 6: single INN and ensemble after 150 and 192 queries.
@@ -106,11 +118,31 @@ bench: $(STAMP) ## Time steps, rounds and searches on this machine; appends to r
 readme: $(STAMP) ## Put the measured tables into README.md.
 	$(BIN)/python -m experiments.readme
 
-pretrain_nb201: $(STAMP) ## Pretrain the GVAE of NAS-Bench-201 and write it to pretrained/; SEED= for another.
-	$(BIN)/python -m experiments.pretrain_gvae --space=nasbench201 $(call flag,seed,SEED)
+# SETTING=paper trains as the paper does; the default is sized for two CPU cores.
+pretrain = $(BIN)/python -m experiments.pretrain_gvae --space=$(SPACE_$(@:pretrain_%=%)) $(call flag,seed,SEED) \
+	$(call flag,setting,SETTING) $(call flag,epochs,EPOCHS)
+
+pretrain_nb101: $(STAMP) ## Pretrain the GVAE of NAS-Bench-101 and write it to pretrained/; SEED= SETTING= EPOCHS=.
+	$(pretrain)
+
+pretrain_nb201: $(STAMP) ## Pretrain the GVAE of NAS-Bench-201 and write it to pretrained/; SEED= SETTING= EPOCHS=.
+	$(pretrain)
+
+pretrain_nb301: $(STAMP) ## Pretrain the GVAE of NAS-Bench-301 and write it to pretrained/; SEED= SETTING= EPOCHS=.
+	$(pretrain)
+
+pretrain_nbnlp: $(STAMP) ## Pretrain the GVAE of NAS-Bench-NLP and write it to pretrained/; SEED= SETTING= EPOCHS=.
+	$(pretrain)
+
+data_nb101: $(STAMP) ## Check the NAS-Bench-101 table or build it from TFRECORD=file; OUT= to write elsewhere.
+	$(BIN)/python -m experiments.build_nb101 $(call flag,tfrecord,TFRECORD) $(call flag,known,KNOWN) \
+		$(call flag,out,OUT)
 
 data_nb201: $(STAMP) ## Rebuild the NAS-Bench-201 table from CSV=file or PTH=file; OUT= to write elsewhere.
 	$(BIN)/python -m experiments.build_nb201 $(call flag,csv,CSV) $(call flag,pth,PTH) $(call flag,out,OUT)
+
+data_nb301: $(STAMP) ## Verify the NAS-Bench-301 surrogate and refit its calibration; MODELS= checks official models.
+	$(BIN)/python -m experiments.build_nb301 $(call flag,source,SOURCE) $(call flag,models,MODELS) $(call flag,out,OUT)
 
 test: $(STAMP) ## Run the fast tests.
 	$(BIN)/python -m pytest

@@ -92,15 +92,64 @@ _THESIS: dict[Key, PaperValue] = {
     ("cifar100", "invertnas_single-fast_e2e_ranked", 200): _P(val=73.49, test=73.51),
     ("imagenet16-120", "invertnas_single-fast_e2e_ranked", 200): _P(val=46.62, test=47.01),
 }
+# Tables 1, 3, 6, 17 and 18; the baselines of Tables 1 and 3 are AG-Net's.
+_NB101: dict[Key, PaperValue] = {
+    ("cifar10", "bananas", 192): _P(94.73, 0.14, 94.09, 0.19),
+    ("cifar10", "random", 192): _P(94.31, 0.15, 93.61, 0.27),
+    ("cifar10", "local_search", 192): _P(94.57, 0.15, 93.97, 0.13),
+    ("cifar10", "evolution", 192): _P(94.47, 0.11, 93.89, 0.20),
+    ("cifar10", "invertnas_single", 192): _P(95.01, 0.09, 94.21, 0.04),
+    ("cifar10", "invertnas", 150): _P(95.06, 0.00, 94.23, 0.00),
+    ("cifar10", "invertnas-fast_mean", 150): _P(95.06, 0.00, 94.23, 0.00),
+    ("cifar10", "invertnas-k3", 150): _P(94.99, 0.09, 94.21, 0.03),
+    ("cifar10", "invertnas-k5", 150): _P(95.00, 0.12, 94.23, 0.02),
+    ("cifar10", "invertnas-k7", 150): _P(94.98, 0.11, 94.19, 0.06),
+}
+_NB301: dict[Key, PaperValue] = {
+    ("cifar10", "bananas", 192): _P(94.77, 0.10),
+    ("cifar10", "random", 192): _P(94.31, 0.12),
+    ("cifar10", "evolution", 192): _P(94.75, 0.11),
+    ("cifar10", "invertnas_single", 150): _P(94.94, 0.02),
+    ("cifar10", "invertnas", 150): _P(94.94, 0.01),
+    ("cifar10", "invertnas-fast_mean", 150): _P(94.92, 0.01),
+    ("cifar10", "invertnas-k3", 150): _P(94.91, 0.04),
+    ("cifar10", "invertnas-k5", 150): _P(94.88, 0.03),
+    ("cifar10", "invertnas-k7", 150): _P(94.91, 0.00),
+}
+_NBNLP: dict[Key, PaperValue] = {
+    ("ptb", "bananas", 304): _P(95.68, 0.16),
+    ("ptb", "random", 304): _P(95.64, 0.19),
+    ("ptb", "evolution", 304): _P(95.66, 0.21),
+    ("ptb", "invertnas", 304): _P(96.21, 0.10),
+}
 # Source -> (benchmark, data set, variant, queries) -> value.
 PRINTED: dict[str, dict[tuple[str, str, str, int], PaperValue]] = {
-    PAPER_NAME: {("nasbench201", *key): value for key, value in {**_TABLES_6_TO_9, **_TABLES_17_AND_18}.items()},
+    PAPER_NAME: {
+        (benchmark, *key): value
+        for benchmark, values in (
+            ("nasbench101", _NB101),
+            ("nasbench201", {**_TABLES_6_TO_9, **_TABLES_17_AND_18}),
+            ("nasbench301", _NB301),
+            ("nasbench_nlp", _NBNLP),
+        )
+        for key, value in values.items()
+    },
     THESIS_NAME: {("nasbench201", *key): value for key, value in _THESIS.items()},
 }
 # Methods that are not run here: source -> (benchmark, data set) -> (name, queries, value).
 Quoted = tuple[tuple[str, int | None, PaperValue], ...]
 QUOTED: dict[str, dict[tuple[str, str], Quoted]] = {
-    PAPER_NAME: {  # Tables 7 to 9
+    PAPER_NAME: {  # Tables 1, 3 and 7 to 9
+        ("nasbench101", "cifar10"): (
+            ("AG-Net", 192, _P(94.90, 0.22, 94.18, 0.10)),
+            ("DiNAS", 150, _P(94.98, 0.17, 94.27, 0.20)),
+        ),
+        ("nasbench301", "cifar10"): (
+            ("BO", 192, _P(94.71, 0.10)),
+            ("AG-Net", 192, _P(94.79, 0.12)),
+            ("DiNAS", 100, _P(94.92, 0.07)),
+        ),
+        ("nasbench_nlp", "ptb"): (("AG-Net", 304, _P(95.86, 0.18)), ("DiNAS", 304, _P(96.06, 0.17))),
         ("nasbench201", "cifar10"): (
             ("β-DARTS", None, _P(91.55, 0.00, 94.36, 0.00)),
             ("AG-Net", 192, _P(91.60, 0.02, 94.37, 0.00)),
@@ -138,6 +187,8 @@ QUOTED: dict[str, dict[tuple[str, str], Quoted]] = {
 }
 # Paper Table 16: (benchmark, data set) -> validity, uniqueness, novelty, as fractions.
 QUALITY: dict[tuple[str, str], tuple[float, float, float]] = {
+    ("nasbench101", "cifar10"): (9.9358e-1, 1.1164e-2, 9.0165e-3),
+    ("nasbench301", "cifar10"): (1.0, 1.4262e-2, 1.5388e-2),
     ("nasbench201", "cifar10"): (1.0, 9.6782e-3, 8.0463e-3),
     ("nasbench201", "cifar100"): (9.9995e-1, 8.8784e-3, 7.1727e-3),
     ("nasbench201", "imagenet16-120"): (3.3101e-1, 4.0664e-3, 3.0907e-3),

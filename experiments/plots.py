@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.aggregate import curves
-from experiments.benchmarks import DATASET_TITLES, open_analysis
+from experiments.benchmarks import DATASET_TITLES, benchmark_title, open_analysis
 from experiments.methods import METHODS, base_of, title_of
 from experiments.tables import Table
 from invertnas.io import write_atomic
@@ -50,12 +50,12 @@ def save(figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
-def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], optimum: float | None) -> None:
+def plot_curves(path: Path, title: str, methods: Mapping[str, np.ndarray], optimum: float | None) -> None:
     """Write one PNG.
 
     Args:
         path: of the picture.
-        dataset: for the title.
+        title: names benchmark and data set.
         methods: method -> (trials, queries) best validation accuracy so far, percent.
         optimum: best validation accuracy of the space as a fraction, drawn as a dashed line.
     """
@@ -79,7 +79,7 @@ def plot_curves(path: Path, dataset: str, methods: Mapping[str, np.ndarray], opt
     axes.set_ylim(low - 0.1 * height, top + 0.08 * height)
     axes.set_xlabel("Queries (architectures)")
     axes.set_ylabel("Best validation accuracy so far (%)")
-    axes.set_title(f"{DATASET_TITLES.get(dataset, dataset)}: mean and standard deviation over trials")
+    axes.set_title(f"{title}: mean and standard deviation over trials")
     axes.legend(loc="lower right", fontsize=8)
     axes.grid(alpha=0.3)
     save(figure, path)
@@ -93,4 +93,5 @@ def plot_table(out: Path, table: Table, records: Sequence[dict[str, Any]]) -> No
     chosen = [record for record in records if record["queries"] == longest[record["dataset"]]]
     for (benchmark, dataset), methods in curves(chosen).items():
         optimum, _ = open_analysis(benchmark).optimum(dataset)
-        plot_curves(out / "figures" / f"{table.name}_{dataset}.png", dataset, methods, optimum)
+        title = f"{DATASET_TITLES.get(dataset, dataset)} ({benchmark_title(benchmark)})"
+        plot_curves(out / "figures" / f"{table.name}_{dataset}.png", title, methods, optimum)

@@ -159,7 +159,7 @@ def test_a_round_larger_than_the_rest_of_the_budget_is_cut(tmp_path: Path, queri
     [
         ({"dataset": "cifar1000"}, OutOfDomainError, "got data set 'cifar1000'; expected one of cifar10, cifar100"),
         ({"method": "oracle"}, ConfigError, "got method 'oracle'; expected one of random"),
-        ({"benchmark": "nasbench999"}, ConfigError, "got benchmark 'nasbench999'; expected one of nasbench201"),
+        ({"benchmark": "nasbench999"}, ConfigError, "got benchmark 'nasbench999'; expected one of nasbench101"),
     ],
 )
 def test_unknown_names(tmp_path: Path, fields: dict[str, Any], error: type[Exception], told: str) -> None:
