@@ -20,7 +20,7 @@ PYTHON_CHECK := import sys; \
 TABLES := table1 table2 table3 table6 table7 table8 table9 table16 table17 table18 \
 	thesis_table2 thesis_table4 thesis_table5 thesis_table6 remedies tradeoff
 PRETRAIN := pretrain_nb101 pretrain_nb201 pretrain_nb301 pretrain_nbnlp
-DATA := data_nb101 data_nb201 data_nb301
+DATA := data_nb101 data_nb201 data_nb301 data_nbnlp
 SPACE_nb101 := nasbench101
 SPACE_nb201 := nasbench201
 SPACE_nb301 := nasbench301
@@ -134,12 +134,16 @@ pretrain_nb301: $(STAMP) ## Pretrain the GVAE of NAS-Bench-301 and write it to p
 pretrain_nbnlp: $(STAMP) ## Pretrain the GVAE of NAS-Bench-NLP and write it to pretrained/; SEED= SETTING= EPOCHS=.
 	$(pretrain)
 
-data_nb101: $(STAMP) ## Check the NAS-Bench-101 table or build it from TFRECORD=file; OUT= to write elsewhere.
+data_nb101: $(STAMP) ## Build the NAS-Bench-101 table from TFRECORD=file (official); prints where to get it.
 	$(BIN)/python -m experiments.build_nb101 $(call flag,tfrecord,TFRECORD) $(call flag,known,KNOWN) \
 		$(call flag,out,OUT)
 
 data_nb201: $(STAMP) ## Rebuild the NAS-Bench-201 table from CSV=file or PTH=file; OUT= to write elsewhere.
 	$(BIN)/python -m experiments.build_nb201 $(call flag,csv,CSV) $(call flag,pth,PTH) $(call flag,out,OUT)
+
+data_nbnlp: $(STAMP) ## Rebuild NAS-Bench-NLP from RECIPES= and CURVES=, or from the official LOGS=folder.
+	$(BIN)/python -m experiments.build_nbnlp $(call flag,recipes,RECIPES) $(call flag,curves,CURVES) \
+		$(call flag,logs,LOGS) $(call flag,out,OUT)
 
 data_nb301: $(STAMP) ## Verify the NAS-Bench-301 surrogate and refit its calibration; MODELS= checks official models.
 	$(BIN)/python -m experiments.build_nb301 $(call flag,source,SOURCE) $(call flag,models,MODELS) $(call flag,out,OUT)

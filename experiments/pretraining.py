@@ -61,7 +61,7 @@ def _recurrent(space: SearchSpace, seed: int) -> Iterator[ArchSpec]:
     from invertnas.spaces.nasbench_nlp import NASBenchNLPSpace
 
     assert isinstance(space, NASBenchNLPSpace)
-    for states, count in ((1, 8_500), (2, 11_750), (3, 4_750)):
+    for states, count in ((1, 10_800), (2, 11_800), (3, 2_400)):
         yield from _distinct(space, count, seed, functools.partial(space.sample_states, states=states))
 
 
@@ -94,7 +94,12 @@ _P32 = dataclasses.replace(_P, batch_size=32, stop_patience=50)
 _SHORT = GVAETrainConfig(learning_rate=2e-3, lr_factor=0.3, lr_patience=3, stop_patience=10)
 PRETRAINING = {
     "nasbench101": Pretraining(
-        _nb101, _whole, "all 423,624 cells", 16, _P, dataclasses.replace(_SHORT, epochs=12, batch_size=512, lr_patience=1)
+        _nb101,
+        _whole,
+        "all 423,624 cells",
+        16,
+        _P,
+        dataclasses.replace(_SHORT, epochs=12, batch_size=512, lr_patience=1),
     ),
     "nasbench201": Pretraining(_nb201, _whole, "all 15,625 cells", 16, _P, _P),
     "nasbench301": Pretraining(

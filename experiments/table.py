@@ -98,7 +98,9 @@ def table_from_flags() -> Table:
     if FLAGS.preset is None and FLAGS.members is None and not FLAGS.mixed_precision:
         return table
     if any(row.preset != DEFAULT or row.members is not None for row in table.rows if not row.optional):
-        raise ConfigError(f"{table.name} compares presets or members itself; leave out --preset, --members, --mixed_precision")
+        raise ConfigError(
+            f"{table.name} compares presets or members itself; leave out --preset, --members, --mixed_precision"
+        )
     asked = [_changed(row) for row in table.rows if not row.optional]
     others = [dataclasses.replace(row, optional=True) for row in table.rows if row not in asked]
     kept = [row for row in others if row.variant not in {row.variant for row in asked}]

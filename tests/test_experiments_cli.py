@@ -128,7 +128,10 @@ def test_presets_and_members_replace_those_of_tables_that_compare_none() -> None
     assert {t["name"] for t in paper} == {
         *("random", "local_search", "evolution", "bananas", "invertnas-paper-k3", "invertnas_single-paper")
     }
-    assert own == "ConfigError: table18 compares presets or members itself; leave out --preset, --members, --mixed_precision"
+    assert (
+        own
+        == "ConfigError: table18 compares presets or members itself; leave out --preset, --members, --mixed_precision"
+    )
 
 
 def told(done: subprocess.CompletedProcess[str], tensorflow: bool = False) -> str:

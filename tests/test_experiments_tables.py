@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from experiments.aggregate import COLUMNS, curves, summarise, to_markdown, write_table
-from experiments.benchmarks import open_analysis
 from experiments.methods import METHODS, base_of, title_of
 from experiments.paper import PAPER_NAME, PRINTED, QUOTED, THESIS_NAME, PaperValue, printed_value
 from experiments.plots import COLOURS, plot_curves, plot_table

@@ -237,6 +237,7 @@ def test_variables_reach_the_flags_of_every_table(target: str) -> None:
         *((f"pretrain_{name}", "pretrain_gvae", ["SEED=1", "SETTING=paper", "EPOCHS=3"]) for name in SHORT),
         ("data_nb101", "build_nb101", ["TFRECORD=a", "OUT=b.npz"]),
         ("data_nb301", "build_nb301", ["MODELS=a", "OUT=b"]),
+        ("data_nbnlp", "build_nbnlp", ["RECIPES=a", "CURVES=b", "OUT=c"]),
         ("figures", "figures", ["DATASETS=cifar10", "OUT=x", "SEED=1", "PRESET=paper", "FIGURES=latents"]),
         ("data_nb201", "build_nb201", ["CSV=a.csv", "PTH=b.pth", "OUT=c.npz"]),
     ],
