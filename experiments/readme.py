@@ -7,20 +7,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from absl import app
 
 from experiments import cli
 from experiments.aggregate import summarise
-from experiments.benchmarks import DATASET_TITLES, open_analysis
+from experiments.benchmarks import DATASET_TITLES, benchmark_title, open_analysis
 from experiments.methods import title_of
 from experiments.paper import PAPER_NAME
 from experiments.tables import TABLES, Table, collect
 from invertnas.errors import ArtefactError
-from invertnas.io import write_text
+from invertnas.io import read_json, write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIRED = ("table2", "remedies")  # blocks that README.md must have; others are filled where their markers stand
+
+
+BENCH = "bench"  # a block that is no table of searches
+BENCH_ROWS = (
+    ("search_fast_s", "`fast` search of 192 queries", "{:.0f} s"),
+    ("search_fast_peak_rss_gb", "its peak memory", "{:.2f} GB"),
+    ("search_paper_s_extrapolated", "`paper` search of 192 queries, extrapolated from its first rounds", "{:.0f} s"),
+    ("search_paper_peak_rss_gb", "its peak memory in those rounds", "{:.2f} GB"),
+    ("trace_s", "tracing and first step of the paper's ensemble", "{:.1f} s"),
+    ("step_s", "one step of it, batch 64", "{:.3f} s"),
+    ("plain_step_s", "the same step written plainly (`experiments/plain.py`)", "{:.3f} s"),
+    ("gradient_distance_to_plain", "largest difference of their gradients, as a share of the largest", "{:.0e}"),
+    ("mixed_precision_step_s", "the same step with products in bfloat16", "{:.3f} s"),
+    ("inverse_error", "error of the inverse, float32", "{:.0e}"),
+    ("mixed_precision_inverse_error", "error of the inverse, bfloat16", "{:.0e}"),
+    ("step_gflops", "arithmetic rate of the step", "{:.0f} GFLOP/s"),
+    ("matmul_peak_gflops", "rate of a large matrix product", "{:.0f} GFLOP/s"),
+    ("share_of_peak", "share", "{:.2f}"),
+    ("thesis_work_s", "the work on which the thesis code took 1,371 s", "{:.0f} s"),
+)
+Place = tuple[str, str]  # benchmark, data set
 
 
 def blocks(text: str) -> list[str]:
@@ -29,7 +51,7 @@ def blocks(text: str) -> list[str]:
     Raises:
         ArtefactError: a required marker is missing, or one names no table.
     """
-    named = set(re.findall(r"<!-- (?:begin|end) (\w+) -->", text)) | set(REQUIRED)
+    named = set(re.findall(r"<!-- (?:begin|end) (\w+) -->", text)) - {BENCH} | set(REQUIRED)
     if unknown := sorted(named - set(TABLES)):
         raise ArtefactError(f"README.md has markers of {', '.join(unknown)}; expected one of {', '.join(TABLES)}")
     return [name for name in TABLES if name in named]
@@ -45,42 +67,58 @@ def compact_table(frame: pd.DataFrame, source: str = PAPER_NAME) -> str:
 
     Queries stand in a column where a data set is shown at several, else over the data sets if they differ.
     """
-    datasets = [name for name in DATASET_TITLES if name in set(frame["dataset"])]
-    budgets = {name: sorted(set(frame.loc[frame["dataset"] == name, "queries"])) for name in datasets}
+    places = list(dict.fromkeys(zip(frame["benchmark"], frame["dataset"])))
+    of_place = {place: rows for place, rows in frame.groupby(["benchmark", "dataset"])}
+    budgets = {place: sorted(set(of_place[place]["queries"])) for place in places}
     several = any(len(found) > 1 for found in budgets.values())
     differ = not several and len({found[0] for found in budgets.values()}) > 1
-    heads = {name: DATASET_TITLES[name] + (f" ({budgets[name][0]} queries)" if differ else "") for name in datasets}
-    titles = [f"{heads[name]} {kind}" for name in datasets for kind in ("val.", "test")]
-    optima = [value for name in datasets for value in open_analysis("nasbench201").optimum(name)]
+    heads = [_head(place) + (f" ({budgets[place][0]} queries)" if differ else "") for place in places]
+    titles = [f"{head} {kind}" for head in heads for kind in ("val.", "test")]
+    optima = [value for benchmark, dataset in places for value in open_analysis(benchmark).optimum(dataset)]
     shown = [f"{100 * value:.2f}" if value is not None else "–" for value in optima]
     first, ruler, blank = ("Method | Queries", "---|---:", " | ") if several else ("Method", "---", " ")
     lines = [f"| {first} | Trials | {' | '.join(titles)} |", f"|{ruler}|---:|{'---:|' * len(titles)}"]
-    lines.append(f"| *Optimum of the space* |{blank}| {' | '.join(shown)} |")
+    lines.append(f"| *Best of the labels* |{blank}| {' | '.join(shown)} |")
     for key, rows in frame.groupby(["queries", "method"] if several else ["method"], sort=False):
         name = " | ".join([title_of(str(key[-1])), *map(str, key[:-1])])
-        lines.append(f"| {name} | {_trials(rows)} | {' | '.join(_cells(rows, datasets))} |")
-    labels = ", ".join(sorted(set(frame["labels"])))
+        lines.append(f"| {name} | {_trials(rows)} | {' | '.join(_cells(rows, places))} |")
+    labels = "; ".join(dict.fromkeys(frame["labels"]))
     return "\n".join(
         [*lines, "", f"Percent, mean ± standard deviation over trials; in brackets the {source}. Labels: {labels}."]
     )
+
+
+def _head(place: Place) -> str:
+    benchmark, dataset = place
+    return DATASET_TITLES[dataset] if benchmark == "nasbench201" else benchmark_title(benchmark)
 
 
 def _trials(rows: pd.DataFrame) -> str:
     return "–".join(str(n) for n in sorted(set(rows["trials"])))
 
 
-def _cells(rows: pd.DataFrame, datasets: Sequence[str]) -> list[str]:
-    by_dataset = rows.set_index("dataset")
-    return [_cell(by_dataset, name, kind) for name in datasets for kind in ("val", "test")]
+def _cells(rows: pd.DataFrame, places: Sequence[Place]) -> list[str]:
+    by_place = rows.set_index(["benchmark", "dataset"])
+    return [_cell(by_place, place, kind) for place in places for kind in ("val", "test")]
 
 
-def _cell(rows: pd.DataFrame, dataset: str, kind: str) -> str:
-    if dataset not in rows.index:
+def _cell(rows: pd.DataFrame, place: Place, kind: str) -> str:
+    if place not in rows.index:
         return "–"
-    row = rows.loc[dataset]
-    paper = row[f"paper_{kind}"]
-    quoted: str = "" if pd.isna(paper) else f" ({paper:.2f})"
-    return f"{row[f'{kind}_mean']:.2f} ± {row[f'{kind}_std']:.2f}{quoted}"
+    row = rows[rows.index == place].iloc[0]
+    mean, std, paper = (float(row[name]) for name in (f"{kind}_mean", f"{kind}_std", f"paper_{kind}"))
+    if np.isnan(mean):
+        return "–"
+    return f"{mean:.2f} ± {std:.2f}" + ("" if np.isnan(paper) else f" ({paper:.2f})")
+
+
+def bench_table(results: Path) -> str:
+    """The last record of `make bench`, the figures that decide how long things take."""
+    record = read_json(results / "bench.json")[-1]
+    rows = [f"| {title} | {shown.format(record[name])} |" for name, title, shown in BENCH_ROWS if name in record]
+    machine = record["machine"]
+    where = f"{machine['cpu']}, {machine['cores']} cores, TensorFlow {machine['versions']['tensorflow']}"
+    return "\n".join(["| Figure | Measured |", "|---|---:|", *rows, "", f"{where}; nothing else running."])
 
 
 def filled(text: str, results: Path) -> str:
@@ -90,17 +128,18 @@ def filled(text: str, results: Path) -> str:
         ArtefactError: a marker is missing.
     """
     for name in blocks(text):
-        begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
-        if begin not in text or end not in text:
-            raise ArtefactError(
-                f"README.md lacks the markers {begin.strip()} and {end}; put them where the table belongs"
-            )
         table = TABLES[name]
         records = collect(table, results, range(table.trials))
-        body = compact(table, records) + "\n" if records else "Not measured yet.\n"
-        before, rest = text.split(begin, 1)
-        text = before + begin + body + end + rest.split(end, 1)[1]
-    return text
+        text = _put(text, name, compact(table, records) if records else "Not measured yet.")
+    return _put(text, BENCH, bench_table(results)) if f"<!-- begin {BENCH} -->" in text else text
+
+
+def _put(text: str, name: str, body: str) -> str:
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
+    if begin not in text or end not in text:
+        raise ArtefactError(f"README.md lacks the markers {begin.strip()} and {end}; put them where the table belongs")
+    before, rest = text.split(begin, 1)
+    return before + begin + body + "\n" + end + rest.split(end, 1)[1]
 
 
 def main(argv: Sequence[str]) -> None:
