@@ -21,13 +21,22 @@ from invertnas.errors import ConfigError
 from invertnas.io import sha256_file, write_arrays, write_json
 from invertnas.seeding import generator
 
-_KNOWN = flags.DEFINE_string("known", None, "CSV of public measurements (nb101_known_accuracy.csv.gz).")
-_TFRECORD = flags.DEFINE_string("tfrecord", None, "Official nasbench_only108.tfrecord or nasbench_full.tfrecord.")
-_OUT = flags.DEFINE_string("out", None, "Table to write; by default where the package looks for it.")
-_ALLOW = flags.DEFINE_bool("allow_other_csv", False, "Accept a CSV whose checksum differs from the known one.")
-_PARTIAL = flags.DEFINE_bool("allow_partial", False, "Accept a part of the official file.")
-_COMPARE = flags.DEFINE_integer("compare", 0, "Compare so many cells with the package nasbench, which must be there.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the surrogate, and of the cells to compare.")
+FLAGS = flags.FlagValues()
+_KNOWN = flags.DEFINE_string(
+    "known", None, "CSV of public measurements (nb101_known_accuracy.csv.gz).", flag_values=FLAGS
+)
+_TFRECORD = flags.DEFINE_string(
+    "tfrecord", None, "Official nasbench_only108.tfrecord or nasbench_full.tfrecord.", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string("out", None, "Table to write; by default where the package looks for it.", flag_values=FLAGS)
+_ALLOW = flags.DEFINE_bool(
+    "allow_other_csv", False, "Accept a CSV whose checksum differs from the known one.", flag_values=FLAGS
+)
+_PARTIAL = flags.DEFINE_bool("allow_partial", False, "Accept a part of the official file.", flag_values=FLAGS)
+_COMPARE = flags.DEFINE_integer(
+    "compare", 0, "Compare so many cells with the package nasbench, which must be there.", flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the surrogate, and of the cells to compare.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -65,4 +74,4 @@ def _build_official(source: Path, out: Path) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, FLAGS)

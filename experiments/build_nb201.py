@@ -51,10 +51,15 @@ OFFICIAL = {
     "imagenet16-120_test_ep12": ("12", "ImageNet16-120", "x-test"),
 }
 
-_CSV = flags.DEFINE_string("csv", None, "CSV of the release v1.1 (.csv or .csv.gz).")
-_PTH = flags.DEFINE_string("pth", None, "Official NAS-Bench-201-v1_1-096897.pth; needs invertnas[nasbench201].")
-_OUT = flags.DEFINE_string("out", str(DEFAULT_TABLE), "Table to write.")
-_ALLOW = flags.DEFINE_bool("allow_other_csv", False, "Accept a CSV whose checksum differs from the known one.")
+FLAGS = flags.FlagValues()
+_CSV = flags.DEFINE_string("csv", None, "CSV of the release v1.1 (.csv or .csv.gz).", flag_values=FLAGS)
+_PTH = flags.DEFINE_string(
+    "pth", None, "Official NAS-Bench-201-v1_1-096897.pth; needs invertnas[nasbench201].", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string("out", str(DEFAULT_TABLE), "Table to write.", flag_values=FLAGS)
+_ALLOW = flags.DEFINE_bool(
+    "allow_other_csv", False, "Accept a CSV whose checksum differs from the known one.", flag_values=FLAGS
+)
 
 
 class OfficialResults(Protocol):
@@ -246,4 +251,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, FLAGS)

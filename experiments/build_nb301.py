@@ -17,10 +17,19 @@ from experiments.nb301_report import report
 from invertnas.benchmarks.nasbench301_surrogate import DATA
 from invertnas.errors import ConfigError
 
-_SOURCE = flags.DEFINE_string("source", None, "Folder with surrogate.onnx, encoding.json and the predictions.")
-_MODELS = flags.DEFINE_string("models", None, "Folder of the official models (v1.0); needs the package nasbench301.")
-_OUT = flags.DEFINE_string("out", str(DATA), "Folder of the benchmark's files: written with --source, else read.")
-_ALLOW = flags.DEFINE_bool("allow_other", False, "Accept source files whose checksums differ from the known ones.")
+FLAGS = flags.FlagValues()
+_SOURCE = flags.DEFINE_string(
+    "source", None, "Folder with surrogate.onnx, encoding.json and the predictions.", flag_values=FLAGS
+)
+_MODELS = flags.DEFINE_string(
+    "models", None, "Folder of the official models (v1.0); needs the package nasbench301.", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+    "out", str(DATA), "Folder of the benchmark's files: written with --source, else read.", flag_values=FLAGS
+)
+_ALLOW = flags.DEFINE_bool(
+    "allow_other", False, "Accept source files whose checksums differ from the known ones.", flag_values=FLAGS
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,4 +42,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, FLAGS)

@@ -18,14 +18,27 @@ from invertnas.benchmarks.nasbench_nlp import DEFAULT_TABLE
 from invertnas.errors import ConfigError
 from invertnas.io import sha256_file, write_arrays, write_json
 
-_RECIPES = flags.DEFINE_string("recipes", None, "Collected recipes, ptb_recipes.json.xz; goes with --curves.")
-_CURVES = flags.DEFINE_string("curves", None, "Collected learning curves, ptb_curves.npz; goes with --recipes.")
-_LOGS = flags.DEFINE_string("logs", None, "Folder of the official logs (train_logs_single_run, unpacked).")
-_OUT = flags.DEFINE_string("out", str(DEFAULT_TABLE), "Table to write; the surrogate's files stand beside it.")
-_SURROGATE = flags.DEFINE_bool("surrogate", True, "Train and judge the surrogate too; needs LightGBM.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of folds and members.")
-_SCALE = flags.DEFINE_float("scale", 1.0, "Scale of the numbers of trees, for quick trials.")
-_ALLOW = flags.DEFINE_bool("allow_other_files", False, "Accept files whose checksums differ from the known ones.")
+FLAGS = flags.FlagValues()
+_RECIPES = flags.DEFINE_string(
+    "recipes", None, "Collected recipes, ptb_recipes.json.xz; goes with --curves.", flag_values=FLAGS
+)
+_CURVES = flags.DEFINE_string(
+    "curves", None, "Collected learning curves, ptb_curves.npz; goes with --recipes.", flag_values=FLAGS
+)
+_LOGS = flags.DEFINE_string(
+    "logs", None, "Folder of the official logs (train_logs_single_run, unpacked).", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+    "out", str(DEFAULT_TABLE), "Table to write; the surrogate's files stand beside it.", flag_values=FLAGS
+)
+_SURROGATE = flags.DEFINE_bool(
+    "surrogate", True, "Train and judge the surrogate too; needs LightGBM.", flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of folds and members.", flag_values=FLAGS)
+_SCALE = flags.DEFINE_float("scale", 1.0, "Scale of the numbers of trees, for quick trials.", flag_values=FLAGS)
+_ALLOW = flags.DEFINE_bool(
+    "allow_other_files", False, "Accept files whose checksums differ from the known ones.", flag_values=FLAGS
+)
 
 
 def read() -> nbnlp_data.Runs:
@@ -66,4 +79,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, FLAGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from absl import app
+from absl import app, flags
 
 from invertnas.errors import InvertNASError
 
@@ -31,13 +31,20 @@ def guarded(main: Main) -> Main:
     return guard
 
 
-def run(main: Main) -> None:
+def run(main: Main, own: flags.FlagValues | None = None) -> None:
     """Parse the absl flags, call `main(argv)` and leave the process.
 
     Args:
         main: gets the positional arguments, program name first; its return value is the exit code.
+        own: flags that a script keeps to itself until it runs, so that scripts with flags of the same name
+            can be imported together.
 
     Raises:
         SystemExit: always; code 1 after an InvertNASError, otherwise what `main` returned.
     """
+    if own is not None:
+        flags.FLAGS.append_flag_values(own)
+        for name in own:
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], own[name])  # listed by --help
+        own.mark_as_parsed()
     app.run(guarded(main))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
+from experiments.methods import is_invertnas
 from experiments.runner import SearchTask, run_search
 
 
@@ -39,7 +40,8 @@ def run_all(tasks: Sequence[SearchTask], jobs: int) -> None:
 
 
 def _run_here(tasks: Sequence[SearchTask]) -> None:
-    share_cores()
+    if any(is_invertnas(task.method) for task in tasks):
+        share_cores()
     with tqdm(total=sum(task.queries for task in tasks), unit="query") as bar:
         for number, task in enumerate(tasks, start=1):
             name = f"{task.name} {task.dataset} seed {task.seed} ({number}/{len(tasks)})"

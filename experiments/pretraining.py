@@ -29,6 +29,7 @@ class Pretraining:
         paper: the paper's optimisation.
         fast: ours for two CPU cores, the default where it differs: larger batches, and patience counted
             so that the rate falls within the shorter run.
+        node_positions: whether the encoder sees the order of the nodes, see `GVAEConfig`.
     """
 
     space: Callable[[], SearchSpace]
@@ -37,6 +38,7 @@ class Pretraining:
     latent_dim: int
     paper: GVAETrainConfig
     fast: GVAETrainConfig
+    node_positions: bool = False
 
 
 def _whole(space: SearchSpace, seed: int) -> Iterable[ArchSpec]:
@@ -117,6 +119,7 @@ PRETRAINING = {
         20,
         _P32,
         dataclasses.replace(_SHORT, epochs=80, batch_size=128, lr_patience=4, stop_patience=20),
+        node_positions=True,
     ),
 }
 
@@ -139,6 +142,7 @@ def gvae_config(entry: Pretraining, space: SearchSpace) -> GVAEConfig:
         num_nodes=space.num_nodes // space.num_cells,
         num_ops=len(space.op_names),
         latent_dim=entry.latent_dim,
+        node_positions=entry.node_positions,
         cells=space.num_cells,
     )
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
 from experiments import build_nb101, cli, nb101_official
 from invertnas.benchmarks import nasbench101
@@ -22,6 +21,7 @@ from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.io import read_arrays, sha256_file
 from invertnas.spaces import ArchSpec
 from invertnas.spaces.nasbench101 import NASBench101Space
+from tests.scripts import set_flags
 
 SPACE = NASBench101Space()
 RNG = np.random.default_rng(0)
@@ -95,14 +95,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("official") / "nasbench_full.tfrecord", records)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def parsed_flags() -> None:
-    build_nb101.flags.FLAGS.mark_as_parsed()
-
-
 def run_main(**values: Any) -> int | None:
     """`main` through the guard of all scripts, as on the command line."""
-    with flagsaver.flagsaver(**values):
+    with set_flags(build_nb101.FLAGS, **values):
         return cli.guarded(build_nb101.main)(["build_nb101"])
 
 
@@ -261,7 +256,7 @@ def test_missing_official_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_sources_exclude_each_other_and_the_official_one_is_named() -> None:
     for values in ({}, {"known": "a", "tfrecord": "b"}):
-        with flagsaver.flagsaver(**values), pytest.raises(
+        with set_flags(build_nb101.FLAGS, **values), pytest.raises(
             ConfigError, match="pass one of .* https://.*only108.tfrecord"
         ):
             build_nb101.main(["build_nb101"])

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
 from experiments import build_nb201, cli
 from invertnas.benchmarks.nasbench201 import COLUMN_IMAGES, DATASETS, DEFAULT_TABLE, NASBench201, NASBench201Analysis
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.io import read_arrays, sha256_file, write_arrays
 from invertnas.spaces import NASBench201Space
+from tests.scripts import set_flags
 
 SPACE = NASBench201Space()
 IMAGES = {  # (data set, split) of the official API -> images
@@ -131,13 +131,8 @@ def test_malformed_csv_is_named(tmp_path: Path, old: str, new: str, message: str
 
 def run_main(**values: Any) -> int | None:
     """`main` through the guard of all scripts, as on the command line."""
-    with flagsaver.flagsaver(**values):
+    with set_flags(build_nb201.FLAGS, **values):
         return cli.guarded(build_nb201.main)(["build_nb201"])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def parsed_flags() -> None:
-    build_nb201.flags.FLAGS.mark_as_parsed()
 
 
 def test_other_checksum_is_refused_and_nothing_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,7 +154,7 @@ def test_sources_name_the_checksum_the_script_expects() -> None:
 
 def test_csv_and_pth_exclude_each_other(tmp_path: Path) -> None:
     for values in ({}, {"csv": "a", "pth": "b"}):
-        with flagsaver.flagsaver(**values), pytest.raises(ConfigError, match="pass one of"):
+        with set_flags(build_nb201.FLAGS, **values), pytest.raises(ConfigError, match="pass one of"):
             build_nb201.main(["build_nb201"])
     with pytest.raises(DataMissingError, match="no CSV at"):
         build_nb201.check_csv(tmp_path / "absent.csv", "0", allow_other=True)

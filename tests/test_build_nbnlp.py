@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
 from experiments import build_nbnlp, cli, nbnlp_data, nbnlp_fit
 from invertnas.benchmarks.nasbench_nlp import DEFAULT_TABLE, NASBenchNLP, NASBenchNLPAnalysis
@@ -19,6 +18,7 @@ from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.io import read_arrays, sha256_file, write_arrays
 from invertnas.spaces.nasbench_nlp import NASBenchNLPSpace
 from invertnas.spaces.nlp_recipes import from_recipe, to_recipe
+from tests.scripts import set_flags
 
 SPACE = NASBenchNLPSpace()
 Recipe = dict[str, dict[str, Any]]
@@ -93,14 +93,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> nbnlp_data.Runs:
     return nbnlp_data.read_collected(recipes, curves, allow_other=True, num_runs=120)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def parsed_flags() -> None:
-    build_nbnlp.flags.FLAGS.mark_as_parsed()
-
-
 def run_main(**values: Any) -> int | None:
     """`main` through the guard of all scripts, as on the command line."""
-    with flagsaver.flagsaver(**values):
+    with set_flags(build_nbnlp.FLAGS, **values):
         return cli.guarded(build_nbnlp.main)(["build_nbnlp"])
 
 
@@ -296,5 +291,7 @@ def test_missing_parts_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_flags_exclude_each_other() -> None:
     for values in ({}, {"recipes": "a"}, {"recipes": "a", "curves": "b", "logs": "c"}):
-        with flagsaver.flagsaver(**values, surrogate=False), pytest.raises(ConfigError, match="pass the first two"):
+        with set_flags(build_nbnlp.FLAGS, **values, surrogate=False), pytest.raises(
+            ConfigError, match="pass the first two"
+        ):
             build_nbnlp.main(["build_nbnlp"])

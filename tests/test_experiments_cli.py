@@ -90,7 +90,7 @@ def test_bad_flags_are_named() -> None:
         "--trials=0": "ConfigError: got --trials=0; expected at least 1",
         "--jobs=-1": "ConfigError: got --jobs=-1; expected at least 1",
         "--members=0": "ConfigError: got --members=0; expected at least 1",
-        "--table=table1": "ConfigError: got table 'table1'; expected one of table2, table6",
+        "--table=table5": "ConfigError: got table 'table5'; expected one of table1, table3",
         "--seed=-1": "ConfigError: got --seed=-1; expected at least 0",
         "--queries=29": "BudgetError: got --queries=29; InvertNAS's initial set alone takes 30",
     }

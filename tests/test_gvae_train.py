@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ class FakeGVAE:
     """Decodes what it is told to, whatever it encoded."""
 
     def __init__(self, ops: np.ndarray, adjacency: np.ndarray) -> None:
-        self.decoded = ops, adjacency
+        self.decoded, self.config = (ops, adjacency), SimpleNamespace(cells=1)
 
     def encode(self, batch: GraphBatch) -> np.ndarray:
         return np.zeros((len(batch), 16), np.float32)

@@ -27,6 +27,8 @@ class GVAEConfig:
         node_weight: factor of the operation cross-entropy.
         edge_weight: factor of the adjacency cross-entropy.
         kl_weight: factor of the KL divergence.
+        node_positions: whether the encoder sees each node's position, one-hot beside its operation, so that a
+            node's latent can name its neighbours (paper: operations alone).
         cells: cells of an architecture, embedded one by one (paper: 2 in NAS-Bench-301, else 1).
     """
 
@@ -44,6 +46,7 @@ class GVAEConfig:
     node_weight: float = 1.0
     edge_weight: float = 1.0
     kl_weight: float = 0.16
+    node_positions: bool = False
     cells: int = 1
 
     def __post_init__(self) -> None:

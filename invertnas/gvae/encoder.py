@@ -71,7 +71,8 @@ class Encoder(keras.Model):
     """Maps a graph to the mean and log-variance of its latent, per node.
 
     Input: [(B, N, F) operations, (B, N, N) directed adjacency]. The adjacency is made undirected
-    (A or A^T), without self loops or normalisation. Output: two (B, N, L) tensors.
+    (A or A^T), without self loops or normalisation. With `node_positions`, each node's one-hot
+    position (N) stands beside its operation. Output: two (B, N, L) tensors.
     """
 
     def __init__(self, config: GVAEConfig, seed: int = 0, **kwargs: Any) -> None:
@@ -95,6 +96,9 @@ class Encoder(keras.Model):
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and log-variance, both (B, N, L)."""
         states, adjacency = inputs
+        if self.config.node_positions:
+            positions = tf.eye(self.config.num_nodes, batch_shape=tf.shape(states)[:1])
+            states = tf.concat([states, positions], axis=-1)
         undirected = tf.maximum(adjacency, tf.transpose(adjacency, (0, 2, 1)))
         for step, norm in zip(self.steps, self.norms):
             states = norm(step([states, undirected], training=training), training=training)
