@@ -30,6 +30,7 @@ class Pretraining:
         fast: ours for two CPU cores, the default where it differs: larger batches, and patience counted
             so that the rate falls within the shorter run.
         node_positions: whether the encoder sees the order of the nodes, see `GVAEConfig`.
+        kl_weight: factor of the KL divergence (paper: 0.16).
     """
 
     space: Callable[[], SearchSpace]
@@ -39,6 +40,7 @@ class Pretraining:
     paper: GVAETrainConfig
     fast: GVAETrainConfig
     node_positions: bool = False
+    kl_weight: float = 0.16
 
 
 def _whole(space: SearchSpace, seed: int) -> Iterable[ArchSpec]:
@@ -101,7 +103,7 @@ PRETRAINING = {
         "all 423,624 cells",
         16,
         _P,
-        dataclasses.replace(_SHORT, epochs=12, batch_size=512, lr_patience=1),
+        dataclasses.replace(_SHORT, epochs=16, batch_size=512, lr_patience=1),
     ),
     "nasbench201": Pretraining(_nb201, _whole, "all 15,625 cells", 16, _P, _P),
     "nasbench301": Pretraining(
@@ -118,8 +120,9 @@ PRETRAINING = {
         "25,000 random cells with one, two or three hidden states",
         20,
         _P32,
-        dataclasses.replace(_SHORT, epochs=80, batch_size=128, lr_patience=4, stop_patience=20),
+        GVAETrainConfig(epochs=60, lr_factor=0.3, lr_patience=4, stop_patience=15, clip_norm=1.0),
         node_positions=True,
+        kl_weight=0.02,
     ),
 }
 
@@ -143,6 +146,7 @@ def gvae_config(entry: Pretraining, space: SearchSpace) -> GVAEConfig:
         num_ops=len(space.op_names),
         latent_dim=entry.latent_dim,
         node_positions=entry.node_positions,
+        kl_weight=entry.kl_weight,
         cells=space.num_cells,
     )
 

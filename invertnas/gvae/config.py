@@ -88,6 +88,8 @@ class GVAETrainConfig:
         lr_patience: epochs without improvement before the rate falls.
         lr_min: smallest rate.
         stop_patience: epochs without improvement before training stops.
+        clip_norm: bound on the norm of the gradient over all weights, 0 for none (paper: none stated). With the
+            larger rates a single step can otherwise throw a run back for good.
         seed: master seed of split, initial weights, shuffling and noise.
     """
 
@@ -98,6 +100,7 @@ class GVAETrainConfig:
     lr_patience: int = 50
     lr_min: float = 1e-5
     stop_patience: int = 100
+    clip_norm: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -105,3 +108,5 @@ class GVAETrainConfig:
             raise ConfigError("epochs, batch_size, lr_patience and stop_patience must be at least 1")
         if not 0 < self.lr_min <= self.learning_rate:
             raise ConfigError(f"got lr_min={self.lr_min}, learning_rate={self.learning_rate}; expected 0 < min <= rate")
+        if self.clip_norm < 0:
+            raise ConfigError(f"got clip_norm={self.clip_norm}; expected a positive bound, or 0 for none")

@@ -67,7 +67,7 @@ class GVAETrainer:
             )
         self._ops, self._adjacency = tf.constant(graphs.ops), tf.constant(graphs.adjacency)
         self.model = GVAE.create(config, seed=train.seed)
-        self.optimizer = keras.optimizers.Adam(train.learning_rate)
+        self.optimizer = keras.optimizers.Adam(train.learning_rate, global_clipnorm=train.clip_norm or None)
         self.optimizer.build(self.model.trainable_variables)
         self.progress = Progress(learning_rate=train.learning_rate)
         self.best = self._weights()
