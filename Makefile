@@ -17,10 +17,12 @@ PYTHON_CHECK := import sys; \
 	sys.exit(None if (3, 10) <= v <= (3, 12) else "%s is Python %d.%d; InvertNAS needs 3.10, 3.11 or 3.12: \
 	pass PYTHON=/path/to/python3.12, and another VENV if $(VENV) exists" % ((sys.executable,) + tuple(v)))
 
-TABLES := table1 table2 table3 table6 table7 table8 table9 table16 table17 table18 \
+TABLES := table1 table2 table3 table4 table6 table7 table8 table9 table16 table17 table18 \
 	thesis_table2 thesis_table4 thesis_table5 thesis_table6 remedies tradeoff
 PRETRAIN := pretrain_nb101 pretrain_nb201 pretrain_nb301 pretrain_nbnlp
+ALIGNFLOW := train_alignflow_nb101 train_alignflow_nb201 train_alignflow_nb301 train_alignflow_nbnlp
 DATA := data_nb101 data_nb201 data_nb301 data_nbnlp
+PROXY := proxy_nb101 proxy_nb201 proxy_nb301 proxy_nbnlp
 SPACE_nb101 := nasbench101
 SPACE_nb201 := nasbench201
 SPACE_nb301 := nasbench301
@@ -28,18 +30,19 @@ SPACE_nbnlp := nasbench_nlp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install $(TABLES) figures bench readme $(PRETRAIN) $(DATA) test test_slow lint types check clean
+.PHONY: help install $(TABLES) all_nb201 figures ability own_space bench readme alignflow_sweep $(PRETRAIN) \
+	$(ALIGNFLOW) $(PROXY) $(DATA) test test_slow lint types check clean
 
 help: ## List the targets and variables.
 	@echo "usage: make TARGET [VARIABLE=value ...]"
 	@echo
 	@sed -n 's/^\([a-z][a-z0-9_]*\):[^#]*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-		| while IFS='|' read -r target text; do printf '  %-16s %s\n' "$$target" "$$text"; done
+		| while IFS='|' read -r target text; do printf '  %-22s %s\n' "$$target" "$$text"; done
 	@echo
 	@echo "variables of all tables (a value not given is the table's own default):"
 	@echo "  TRIALS  QUERIES  SEED  JOBS  MEMBERS  numbers"
-	@echo "  DATASETS  METHODS                     names, comma separated"
-	@echo "  PRESET  OUT                           preset of InvertNAS, results folder"
+	@echo "  BENCHMARKS  DATASETS  METHODS         names, comma separated"
+	@echo "  PRESET  INIT  OUT                     preset and initial sets of InvertNAS, results folder"
 	@echo "variables of all: PYTHON (now $(PYTHON)), VENV (now $(VENV))"
 
 install: $(STAMP) ## Create VENV with the pinned requirements and the package, editable; once.
@@ -57,6 +60,7 @@ $(STAMP): requirements.txt setup.cfg pyproject.toml
 
 # One script for every table; only the variables that are set reach it.
 table = $(BIN)/python -m experiments.table --table=$@ $(call flag,trials,TRIALS) $(call flag,dataset,DATASETS) \
+	$(call flag,benchmark,BENCHMARKS) $(call flag,init,INIT) $(call flag,kl_only,KL_ONLY) \
 	$(call flag,methods,METHODS) $(call flag,preset,PRESET) $(call flag,queries,QUERIES) \
 	$(call flag,seed,SEED) $(call flag,out,OUT) $(call flag,jobs,JOBS) $(call flag,members,MEMBERS)
 
@@ -67,6 +71,9 @@ table2: $(STAMP) ## Search NAS-Bench-201 and print paper Table 2; resumes, and s
 	$(table)
 
 table3: $(STAMP) ## Search NAS-Bench-301 and NAS-Bench-NLP and print paper Table 3.
+	$(table)
+
+table4: $(STAMP) ## Paper Table 4: initial sets at random, by proxy, by AlignFlow; KL_ONLY=1 leaves the searches out.
 	$(table)
 
 table6: $(STAMP) ## Paper Table 6: single INN and ensemble after 150 and 192 queries.
@@ -108,9 +115,22 @@ remedies: $(STAMP) ## Compare the sources of candidates on ImageNet16-120, three
 tradeoff: $(STAMP) ## Cost against accuracy over all settings searched, and the growth of the cost with queries.
 	$(table)
 
+# Weights, scores and results go below WORK; PRETRAINED and OUT name other folders.
+all_nb201: $(STAMP) ## From nothing on NAS-Bench-201: GVAE, proxy, AlignFlow, searches, table; EPOCHS= TRIALS= WORK=.
+	$(BIN)/python -m experiments.all_nb201 $(call flag,work,WORK) $(call flag,pretrained,PRETRAINED) \
+		$(call flag,out,OUT) $(call flag,epochs,EPOCHS) $(call flag,alignflow_epochs,ALIGNFLOW_EPOCHS) \
+		$(call flag,init,INIT) $(call flag,methods,METHODS) $(call flag,dataset,DATASETS) \
+		$(call flag,preset,PRESET) $(call flag,queries,QUERIES) $(call flag,trials,TRIALS) $(call flag,seed,SEED)
+
 figures: $(STAMP) ## Regression, inversion and latent map of FIGURES= on DATASETS=; data beside as CSV.
 	$(BIN)/python -m experiments.figures $(call flag,figures,FIGURES) $(call flag,dataset,DATASETS) \
-		$(call flag,preset,PRESET) $(call flag,seed,SEED) $(call flag,out,OUT)
+		$(call flag,preset,PRESET) $(call flag,init,INIT) $(call flag,seed,SEED) $(call flag,out,OUT)
+
+ability: $(STAMP) ## What the GVAEs' decoders make of held-out graphs and of samples from a prior.
+	$(BIN)/python -m experiments.ability $(call flag,seed,SEED) $(call flag,out,OUT)
+
+own_space: $(STAMP) ## Example: define a small search space, pretrain its GVAE, search it.
+	$(BIN)/python -m experiments.own_space
 
 bench: $(STAMP) ## Time steps, rounds and searches on this machine; appends to results/bench.json.
 	$(BIN)/python -m experiments.bench $(call flag,out,OUT)
@@ -133,6 +153,44 @@ pretrain_nb301: $(STAMP) ## Pretrain the GVAE of NAS-Bench-301 and write it to p
 
 pretrain_nbnlp: $(STAMP) ## Pretrain the GVAE of NAS-Bench-NLP and write it to pretrained/; SEED= SETTING= EPOCHS=.
 	$(pretrain)
+
+align = $(BIN)/python -m experiments.train_alignflow --space=$(SPACE_$(@:train_alignflow_%=%)) \
+	$(call flag,seed,SEED) $(call flag,epochs,EPOCHS)
+
+train_alignflow_nb101: $(STAMP) ## Train AlignFlow of NAS-Bench-101 and write it to pretrained/; SEED= EPOCHS=.
+	$(align)
+
+train_alignflow_nb201: $(STAMP) ## Train AlignFlow of NAS-Bench-201 and write it to pretrained/; SEED= EPOCHS=.
+	$(align)
+
+train_alignflow_nb301: $(STAMP) ## Train AlignFlow of NAS-Bench-301 and write it to pretrained/; SEED= EPOCHS=.
+	$(align)
+
+train_alignflow_nbnlp: $(STAMP) ## Train AlignFlow of NAS-Bench-NLP and write it to pretrained/; SEED= EPOCHS=.
+	$(align)
+
+alignflow_sweep: $(STAMP) ## Sweep the settings of AlignFlow that the paper leaves open, on NAS-Bench-201.
+	$(BIN)/python -m experiments.alignflow_sweep $(call flag,epochs,EPOCHS) $(call flag,out,OUT)
+
+# The full space, then the reduced one; what is finished is not scored again. One process takes one core.
+score = $(BIN)/python -m experiments.score_proxy --space=$(SPACE_$(@:proxy_%=%)) $(call flag,proxy,PROXY_NAME) \
+	$(call flag,count,COUNT) $(call flag,seed,SEED) $(call flag,out,OUT)
+
+proxy_nb101: $(STAMP) ## Score NAS-Bench-101 cells with NWOT, full and reduced space; COUNT= SEED= OUT= PROXY_NAME=.
+	$(score)
+	$(score) --reduced
+
+proxy_nb201: $(STAMP) ## Score all NAS-Bench-201 cells with NWOT, full and reduced space; the same variables.
+	$(score)
+	$(score) --reduced
+
+proxy_nb301: $(STAMP) ## Score NAS-Bench-301 architectures with NWOT, full and reduced space; the same variables.
+	$(score)
+	$(score) --reduced
+
+proxy_nbnlp: $(STAMP) ## Score NAS-Bench-NLP cells with epsinas, full and reduced space; the same variables.
+	$(score)
+	$(score) --reduced
 
 data_nb101: $(STAMP) ## Build the NAS-Bench-101 table from TFRECORD=file (official); prints where to get it.
 	$(BIN)/python -m experiments.build_nb101 $(call flag,tfrecord,TFRECORD) $(call flag,known,KNOWN) \

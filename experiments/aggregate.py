@@ -16,10 +16,12 @@ from experiments.tables import Table
 from invertnas.io import write_text
 
 KEYS = ["benchmark", "dataset", "method", "preset", "init", "labels", "queries"]
+PRINTED_COLUMNS = ("paper_val", "paper_val_std", "paper_test", "paper_test_std")
 COLUMNS = [
     *KEYS,
     *("trials", "val_mean", "val_std", "test_mean", "test_std", "best_test_mean", "best_test_std"),
-    *("paper_val", "paper_val_std", "paper_test", "paper_test_std", "wall_s_mean"),
+    *PRINTED_COLUMNS,
+    "wall_s_mean",
     *("val_100_mean", "val_150_mean", "queries_to_best_mean"),
 ]
 
@@ -50,7 +52,7 @@ def summarise(records: Iterable[dict[str, Any]], source: str = PAPER_NAME) -> pd
             for name in ("wall_s", "val_100", "val_150", "queries_to_best")
         }
         rows.append(row)
-    return _ordered(pd.DataFrame(rows, columns=COLUMNS))
+    return _ordered(pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(PRINTED_COLUMNS, float)))
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def _percent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100.0 * fraction:.2f}"
 
 
-def _spread(mean: float | None, std: float | None) -> str:
+def spread(mean: float | None, std: float | None) -> str:
     if mean is None or np.isnan(mean):
         return "–"
     return f"{mean:.2f}" if std is None or np.isnan(std) else f"{mean:.2f} ± {std:.2f}"
@@ -119,13 +121,13 @@ def _method_row(row: pd.Series) -> str:
         row["preset"],
         row["queries"],
         row["trials"],
-        _spread(row["val_mean"], row["val_std"]),
-        _spread(row["test_mean"], row["test_std"]),
-        _spread(row["best_test_mean"], row["best_test_std"]),
-        _spread(row["paper_val"], row["paper_val_std"]),
-        _spread(row["paper_test"], row["paper_test_std"]),
-        _spread(row["val_100_mean"], None),
-        _spread(row["val_150_mean"], None),
+        spread(row["val_mean"], row["val_std"]),
+        spread(row["test_mean"], row["test_std"]),
+        spread(row["best_test_mean"], row["best_test_std"]),
+        spread(row["paper_val"], row["paper_val_std"]),
+        spread(row["paper_test"], row["paper_test_std"]),
+        spread(row["val_100_mean"], None),
+        spread(row["val_150_mean"], None),
         f"{row['queries_to_best_mean']:.0f}",
         "–" if np.isnan(row["wall_s_mean"]) else f"{row['wall_s_mean']:.1f}",
     )
@@ -140,7 +142,7 @@ def _quoted_rows(source: str, benchmark: str, dataset: str) -> list[str]:
 
 
 def _printed(value: PaperValue) -> tuple[str, str]:
-    return _spread(value.val, value.val_std), _spread(value.test, value.test_std)
+    return spread(value.val, value.val_std), spread(value.test, value.test_std)
 
 
 def write_table(out: Path, table: Table, records: Sequence[dict[str, Any]]) -> str:

@@ -16,6 +16,7 @@ from absl import app, flags
 
 from experiments import cli
 from experiments.benchmarks import open_benchmark
+from experiments.initial import BARE_INIT, DEFAULT_INIT, INITS, initial_settings
 from experiments.latents import latent_frame, plot_latents
 from experiments.methods import ENSEMBLE, SINGLE, variant_name
 from experiments.presets import DEFAULT, PRESETS, Preset, preset
@@ -42,6 +43,7 @@ flags.DEFINE_list("figures", list(FIGURES), "Figures, comma separated.")
 flags.DEFINE_list("dataset", list(DATASETS), "Data sets, comma separated.")
 flags.DEFINE_enum("method", SINGLE, [SINGLE, ENSEMBLE], "One INN, as in the thesis, or the ensemble.")
 flags.DEFINE_string("preset", None, f"InvertNAS preset in place of the figures' own: {', '.join(PRESETS)}.")
+flags.DEFINE_enum("init", DEFAULT_INIT, INITS, "Initial strategy of the search on the latent map.")
 flags.DEFINE_integer("queries", 192, "Queries of the search on the latent map.", lower_bound=35)
 flags.DEFINE_integer("seed", 0, "Seed.", lower_bound=0)
 flags.DEFINE_string("out", str(ROOT / "results"), "Results folder; files go to its `figures`.")
@@ -55,8 +57,9 @@ def chosen_preset(figure: str) -> Preset:
 
 def path_of(figure: str, dataset: str, suffix: str) -> Path:
     """A figure's file; a setting other than the figure's own has names of its own."""
-    own = FLAGS.method == SINGLE and FLAGS.preset in (None, FIGURES[figure])
-    setting = "" if own else "_" + variant_name(FLAGS.method, FLAGS.preset or FIGURES[figure], None)
+    init = FLAGS.init if figure == "latents" else BARE_INIT  # the others search for nothing
+    own = FLAGS.method == SINGLE and FLAGS.preset in (None, FIGURES[figure]) and init == BARE_INIT
+    setting = "" if own else "_" + variant_name(FLAGS.method, FLAGS.preset or FIGURES[figure], None, init)
     return Path(FLAGS.out) / "figures" / f"{figure}_{dataset}{setting}{suffix}"
 
 
@@ -81,8 +84,9 @@ def compute_predictor(dataset: str) -> None:
 def compute_latents(dataset: str) -> None:
     """Search once, and store the map."""
     used = chosen_preset("latents")
-    frame = latent_frame(used, dataset, FLAGS.queries, Path(FLAGS.pretrained), FLAGS.seed)
-    store("latents", dataset, frame, {"config": used.to_dict(), "queries": FLAGS.queries})
+    frame = latent_frame(used, dataset, FLAGS.queries, Path(FLAGS.pretrained), FLAGS.seed, FLAGS.init)
+    config = used.to_dict() | {"init": initial_settings(FLAGS.init, BENCHMARK)}
+    store("latents", dataset, frame, {"config": config, "queries": FLAGS.queries})
 
 
 def draw(figure: str, dataset: str) -> Path:

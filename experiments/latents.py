@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.benchmarks import DATASET_TITLES, open_benchmark, space_of
+from experiments.initial import DEFAULT_INIT, open_initial
 from experiments.plots import new_figure, save
 from experiments.presets import Preset
 from invertnas.errors import ConfigError
@@ -55,7 +56,9 @@ class Recording:
         self.inner.load(folder)
 
 
-def latent_frame(chosen: Preset, dataset: str, queries: int, pretrained: Path, seed: int) -> pd.DataFrame:
+def latent_frame(
+    chosen: Preset, dataset: str, queries: int, pretrained: Path, seed: int, init: str = DEFAULT_INIT
+) -> pd.DataFrame:
     """Run one search and map what it saw.
 
     Returns:
@@ -71,7 +74,8 @@ def latent_frame(chosen: Preset, dataset: str, queries: int, pretrained: Path, s
     gvae = load_gvae(pretrained, space)
     inn = chosen.inn_config(gvae.config.flat_dim)
     surrogate = Recording(InvertiblePredictor(space, gvae, inn, chosen.train, chosen.predictor, seed=seed))
-    search = InvertNAS(space, surrogate, chosen.search, seed=seed)
+    initial = open_initial(init, space, pretrained, gvae).choose(space, chosen.search.initial, seed)
+    search = InvertNAS(space, surrogate, chosen.search, initial=initial, seed=seed)
     rows: list[tuple[str, int, ArchSpec, float]] = []
     while bench.ledger.remaining:
         archs = search.ask()[: bench.ledger.remaining]

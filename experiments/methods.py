@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.initial import BARE_INIT, FILES, INIT_TITLES, initial_files, open_initial
 from experiments.presets import DEFAULT, Preset, preset
 from invertnas.errors import ConfigError
 from invertnas.search.protocols import Optimizer
@@ -24,6 +25,7 @@ class MethodArguments:
         members: flows in the ensemble, None for the preset's number.
         pretrained: folder of the shipped weights.
         seed: master seed of the trial.
+        init: name of InvertNAS's initial strategy, see `experiments.initial`.
     """
 
     space: SearchSpace
@@ -32,6 +34,7 @@ class MethodArguments:
     members: int | None
     pretrained: Path
     seed: int
+    init: str = BARE_INIT
 
     def resolved(self, members: int | None = None) -> Preset:
         """The InvertNAS preset with the number of members put in."""
@@ -47,8 +50,11 @@ def _invertnas(arguments: MethodArguments, members: int | None = None) -> tuple[
     gvae = load_gvae(arguments.pretrained, arguments.space)
     inn = chosen.inn_config(gvae.config.flat_dim)
     predictor = InvertiblePredictor(arguments.space, gvae, inn, chosen.train, chosen.predictor, seed=arguments.seed)
-    optimizer = InvertNAS(arguments.space, predictor, chosen.search, seed=arguments.seed)
-    return optimizer, chosen.to_dict()
+    strategy = open_initial(arguments.init, arguments.space, arguments.pretrained, gvae)
+    initial = strategy.choose(arguments.space, chosen.search.initial, arguments.seed)
+    optimizer = InvertNAS(arguments.space, predictor, chosen.search, initial=initial, seed=arguments.seed)
+    files = initial_files(arguments.init, arguments.space.name, arguments.pretrained)
+    return optimizer, chosen.to_dict() | {"init": strategy.to_dict() | ({FILES: files} if files else {})}
 
 
 def _single(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
@@ -82,6 +88,13 @@ def _bananas(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
     return Bananas(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
 
 
+def _bayesian(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    from invertnas.search.baselines import BayesianConfig, BayesianOptimization
+
+    config = BayesianConfig()
+    return BayesianOptimization(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
+
+
 ENSEMBLE, SINGLE = "invertnas", "invertnas_single"
 Factory = Callable[[MethodArguments], tuple[Optimizer, dict[str, Any]]]
 # Method name in files -> (name in tables, factory).
@@ -89,6 +102,7 @@ METHODS: dict[str, tuple[str, Factory]] = {
     "random": ("RS", _random),
     "local_search": ("LS", _local),
     "evolution": ("RE", _evolution),
+    "bayesian": ("BO", _bayesian),
     "bananas": ("BANANAS", _bananas),
     SINGLE: ("InvertNAS (single)", _single),
     ENSEMBLE: ("InvertNAS", _invertnas),
@@ -100,11 +114,12 @@ def is_invertnas(method: str) -> bool:
     return method.startswith("invertnas")
 
 
-def variant_name(method: str, preset_name: str, members: int | None) -> str:
-    """Name of a method at a setting, in paths and records: the bare method for the default."""
+def variant_name(method: str, preset_name: str, members: int | None, init: str = BARE_INIT) -> str:
+    """Name of a method at a setting, in paths and records: the bare method for the default and a random start."""
     if not is_invertnas(method):
         return method
-    return method + ("" if preset_name == DEFAULT else f"-{preset_name}") + ("" if members is None else f"-k{members}")
+    parts = ["" if preset_name == DEFAULT else f"-{preset_name}", "" if members is None else f"-k{members}"]
+    return method + "".join(parts) + ("" if init == BARE_INIT else f"-{_INIT}{init}")
 
 
 def base_of(variant: str) -> str:
@@ -118,7 +133,12 @@ def title_of(variant: str) -> str:
     return METHODS[base_of(variant)][0] + "".join(f", {_part_title(part)}" for part in parts)
 
 
+_INIT = "init_"
+
+
 def _part_title(part: str) -> str:
+    if part.startswith(_INIT):
+        return f"{INIT_TITLES[part.removeprefix(_INIT)]} start"
     members = part.removeprefix("k")
     return f"{members} INNs" if part != members and members.isdecimal() else part
 

@@ -19,6 +19,7 @@ COLOURS = {
     "random": "#999999",
     "local_search": "#E69F00",
     "evolution": "#56B4E9",
+    "bayesian": "#0072B2",
     "bananas": "#009E73",
     "invertnas_single": "#CC79A7",
     "invertnas": "#D55E00",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks import open_analysis, open_benchmark
+from experiments.initial import BARE_INIT, initial_settings, settings_in
 from experiments.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
 from experiments.presets import completed, preset
 from experiments.records import outcome, search_folder
@@ -38,6 +39,7 @@ class SearchTask:
         seed: master seed of the trial.
         out: results folder.
         pretrained: folder of the shipped weights.
+        init: initial strategy of InvertNAS, of no effect on baselines.
     """
 
     table: str
@@ -50,11 +52,12 @@ class SearchTask:
     seed: int
     out: Path
     pretrained: Path
+    init: str = BARE_INIT
 
     @property
     def name(self) -> str:
-        """Method and, where it is not the default, preset and ensemble size."""
-        return variant_name(self.method, self.preset, self.members)
+        """Method and, where they are not the default, preset, ensemble size and initial strategy."""
+        return variant_name(self.method, self.preset, self.members, self.init)
 
     @property
     def path(self) -> Path:
@@ -69,7 +72,9 @@ class SearchTask:
 
     def labels_of_method(self) -> dict[str, Any]:
         """What identifies the setting, for the record and for refusing to mix settings."""
-        return {"preset": self.preset if is_invertnas(self.method) else "published", "init": "random"}
+        if not is_invertnas(self.method):
+            return {"preset": "published", "init": BARE_INIT}
+        return {"preset": self.preset, "init": self.init}
 
 
 def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]:
@@ -89,7 +94,9 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
     bench = open_benchmark(task.benchmark, task.queries)
     if task.dataset not in bench.datasets:
         raise OutOfDomainError(f"got data set {task.dataset!r}; expected one of {', '.join(bench.datasets)}")
-    arguments = MethodArguments(bench.space, task.queries, task.preset, task.members, task.pretrained, task.seed)
+    arguments = MethodArguments(
+        bench.space, task.queries, task.preset, task.members, task.pretrained, task.seed, task.init
+    )
     if task.path.exists():
         return _finished(task)
     optimizer, config = build(task.method, arguments)
@@ -116,8 +123,10 @@ def _finished(task: SearchTask) -> dict[str, Any]:
     wanted = {**task.labels_of_method(), "queries": task.queries, "seed": task.seed, "method": task.name}
     if task.method in (ENSEMBLE, SINGLE):
         config = preset(task.preset, task.benchmark).with_members(1 if task.method == SINGLE else task.members)
-        wanted["config"] = json.loads(json.dumps(config.to_dict()))  # as it reads back
-        compared["config"] = completed(record.get("config") or {})
+        settings = config.to_dict() | {"init": initial_settings(task.init, task.benchmark)}
+        wanted["config"] = json.loads(json.dumps(settings))  # as it reads back
+        stored = record.get("config") or {}
+        compared["config"] = completed(stored) | {"init": settings_in(stored)}
     different = [name for name, value in wanted.items() if compared.get(name) != value]
     if different:
         shown = [name for name in different if name != "config"]

@@ -16,6 +16,8 @@ from absl import app, flags
 from experiments import cli
 from experiments.aggregate import write_table
 from experiments.cost import write_cost
+from experiments.initial import DEFAULT_INIT, INITS
+from experiments.initial_report import write_initial
 from experiments.methods import ENSEMBLE, METHODS, is_invertnas
 from experiments.plots import plot_table
 from experiments.pool import run_all
@@ -30,11 +32,13 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = {"accuracy": write_table, "quality": write_quality, "cost": write_cost}
 FLAGS = flags.FLAGS
 flags.DEFINE_string("table", "table2", f"Table: {', '.join(TABLES)}.")
+flags.DEFINE_list("benchmark", None, "Benchmarks to search, comma separated; default: the table's.")
 flags.DEFINE_list("dataset", None, "Data sets to search, comma separated; default: the table's.")
 flags.DEFINE_list("methods", None, "Methods to search, comma separated; default: the table's.")
 flags.DEFINE_integer("queries", None, "Budget of validation queries, initial set included; default: the table's.")
 flags.DEFINE_integer("trials", None, "Trials (seeds) per row and data set; default: the table's.")
 flags.DEFINE_string("preset", None, f"InvertNAS preset in place of {DEFAULT}: {', '.join(PRESETS)}.")
+flags.DEFINE_enum("init", None, INITS, f"Initial strategy of InvertNAS; default: the table's, mostly {DEFAULT_INIT}.")
 flags.DEFINE_bool("mixed_precision", False, "Products of the INNs in bfloat16: faster, the inverse less exact.")
 flags.DEFINE_integer("seed", 0, "Seed of the first trial; trial i uses seed + i.")
 flags.DEFINE_string("out", str(ROOT / "results"), "Results folder.")
@@ -42,6 +46,7 @@ flags.DEFINE_string("pretrained", str(ROOT / "pretrained"), "Folder of the shipp
 flags.DEFINE_integer("members", None, "Flows in the ensemble of method invertnas; default: the preset's.")
 flags.DEFINE_integer("jobs", 1, "Searches run side by side, each with its share of the cores.")
 flags.DEFINE_bool("dry_run", False, "List the missing searches and stop.")
+flags.DEFINE_bool("kl_only", False, "Table 4 without searching: initial sets and their divergence.")
 
 
 def tasks_from_flags(table: Table) -> list[SearchTask]:
@@ -51,15 +56,34 @@ def tasks_from_flags(table: Table) -> list[SearchTask]:
         ConfigError, OutOfDomainError, BudgetError: for an unknown name or a number out of range.
     """
     methods = FLAGS.methods or list(dict.fromkeys(row.method for row in table.rows))
-    datasets = FLAGS.dataset or [place.dataset for place in table.places]
-    _check_names(table, methods, datasets)
-    wanted = [(row, place) for row, place in grid(table) if row.method in methods and place.dataset in datasets]
+    _check_methods(table, methods)
+    places = places_from_flags(table)
+    wanted = [(row, place) for row, place in grid(table) if row.method in methods and place in places]
     return [
         _task(table, row, place, seed)
         for seed in range(FLAGS.seed, FLAGS.seed + (FLAGS.trials or table.trials))
         for row, place in wanted
         if not row.optional
     ]
+
+
+def places_from_flags(table: Table) -> list[Place]:
+    """The table's places on the benchmarks and data sets of the flags.
+
+    Raises:
+        OutOfDomainError: for an unknown name, or names that do not go together.
+    """
+    for kind, title in (("benchmark", "benchmark"), ("dataset", "data set")):
+        known = list(dict.fromkeys(getattr(place, kind) for place in table.places))
+        for name in getattr(FLAGS, kind) or ():
+            if name not in known:
+                raise OutOfDomainError(f"got {title} {name!r}; expected one of {', '.join(known)}")
+    benchmarks, datasets = FLAGS.benchmark, FLAGS.dataset
+    chosen = [place for place in table.places if not benchmarks or place.benchmark in benchmarks]
+    chosen = [place for place in chosen if not datasets or place.dataset in datasets]
+    if not chosen:
+        raise OutOfDomainError(f"{table.name} has no data set {', '.join(datasets)} of {', '.join(benchmarks)}")
+    return chosen
 
 
 def _task(table: Table, row: Row, place: Place, seed: int) -> SearchTask:
@@ -74,6 +98,7 @@ def _task(table: Table, row: Row, place: Place, seed: int) -> SearchTask:
         seed=seed,
         out=Path(FLAGS.out),
         pretrained=Path(FLAGS.pretrained),
+        init=row.init,
     )
     initial = PRESETS[row.preset].search.initial
     if is_invertnas(row.method) and task.queries < initial:
@@ -84,7 +109,10 @@ def _task(table: Table, row: Row, place: Place, seed: int) -> SearchTask:
 
 
 def table_from_flags() -> Table:
-    """The named table, with the budget, preset and members of the flags among its rows.
+    """The named table, with the budget, preset, members and initial strategy of the flags among its rows.
+
+    Rows of a method that the table has as optional ones alone are asked for by `--methods`. Where the table
+    compares initial strategies itself, `--init` picks among its rows.
 
     Raises:
         ConfigError: for an unknown name, a number out of range, or a flag the table has no use for.
@@ -95,9 +123,11 @@ def table_from_flags() -> Table:
         places = [dataclasses.replace(place, budgets=_with(place.budgets, FLAGS.queries)) for place in table.places]
         rows = [dataclasses.replace(r, budgets=r.budgets and _with(r.budgets, FLAGS.queries)) for r in table.rows]
         table = dataclasses.replace(table, places=tuple(places), rows=tuple(rows))
-    if FLAGS.preset is None and FLAGS.members is None and not FLAGS.mixed_precision:
+    table = _picked(table)
+    setting = FLAGS.preset is not None or FLAGS.members is not None or FLAGS.mixed_precision
+    if not setting and FLAGS.init is None:
         return table
-    if any(row.preset != DEFAULT or row.members is not None for row in table.rows if not row.optional):
+    if setting and any(row.preset != DEFAULT or row.members is not None for row in table.rows if not row.optional):
         raise ConfigError(
             f"{table.name} compares presets or members itself; leave out --preset, --members, --mixed_precision"
         )
@@ -105,6 +135,16 @@ def table_from_flags() -> Table:
     others = [dataclasses.replace(row, optional=True) for row in table.rows if row not in asked]
     kept = [row for row in others if row.variant not in {row.variant for row in asked}]
     return dataclasses.replace(table, rows=(*asked, *kept))
+
+
+def _picked(table: Table) -> Table:
+    always = {row.method for row in table.rows if not row.optional}
+    named = [row for row in table.rows if row.method in (FLAGS.methods or ()) and row.method not in always]
+    rows = [dataclasses.replace(row, optional=False) if row in named else row for row in table.rows]
+    if FLAGS.init is not None and len({row.init for row in rows if is_invertnas(row.method)}) > 1:
+        others = [row for row in rows if is_invertnas(row.method) and row.init != FLAGS.init]
+        rows = [dataclasses.replace(row, optional=True) if row in others else row for row in rows]
+    return dataclasses.replace(table, rows=tuple(rows))
 
 
 def _with(budgets: tuple[int, ...], queries: int) -> tuple[int, ...]:
@@ -118,7 +158,7 @@ def _changed(row: Row) -> Row:
     preset = (FLAGS.preset or row.preset) + (MIXED if FLAGS.mixed_precision else "")
     if preset not in PRESETS:
         raise ConfigError(f"got --mixed_precision with preset {FLAGS.preset!r}, which has no such form")
-    return dataclasses.replace(row, preset=preset, members=members)
+    return dataclasses.replace(row, preset=preset, members=members, init=FLAGS.init or row.init)
 
 
 def _check_numbers() -> None:
@@ -127,15 +167,13 @@ def _check_numbers() -> None:
             raise ConfigError(f"got --{name}={FLAGS[name].value}; expected at least 1")
     if FLAGS.seed < 0:
         raise ConfigError(f"got --seed={FLAGS.seed}; expected at least 0")
+    if FLAGS.kl_only and table_named(FLAGS.table).report != "initial":
+        raise ConfigError(f"got --kl_only with {FLAGS.table}; expected a table of initial sets, table4")
     if FLAGS.preset is not None and FLAGS.preset not in PRESETS:
         raise ConfigError(f"got preset {FLAGS.preset!r}; expected one of {', '.join(PRESETS)}")
 
 
-def _check_names(table: Table, methods: Sequence[str], datasets: Sequence[str]) -> None:
-    known = list(dict.fromkeys(place.dataset for place in table.places))
-    for dataset in datasets:
-        if dataset not in known:
-            raise OutOfDomainError(f"got data set {dataset!r}; expected one of {', '.join(known)}")
+def _check_methods(table: Table, methods: Sequence[str]) -> None:
     rows = [method for method in METHODS if method in {row.method for row in table.rows}]
     for method in methods:
         if method not in rows:
@@ -151,10 +189,15 @@ def main(argv: Sequence[str]) -> None:
     tasks = tasks_from_flags(table)
     if FLAGS.dry_run:
         return print(*(task.path for task in tasks if not task.path.exists()), sep="\n")
-    run_all(tasks, FLAGS.jobs)
+    if not FLAGS.kl_only:
+        run_all(tasks, FLAGS.jobs)
     out = Path(FLAGS.out)
-    records = collect(table, out, range(FLAGS.seed, FLAGS.seed + max(FLAGS.trials or 0, table.trials)))
-    print(REPORTS[table.report](out, table, records))
+    seeds = range(FLAGS.seed, FLAGS.seed + max(FLAGS.trials or 0, table.trials))
+    records = collect(table, out, seeds)
+    if table.report == "initial":
+        print(write_initial(out, table, records, places_from_flags(table), seeds, Path(FLAGS.pretrained)))
+    else:
+        print(REPORTS[table.report](out, table, records))
     if table.curves:
         plot_table(out, table, records)
 

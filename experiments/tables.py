@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from experiments.initial import DEFAULT_INIT, INITS
 from experiments.methods import ENSEMBLE, METHODS, SINGLE, is_invertnas, variant_name
-from experiments.paper import PAPER_NAME, THESIS_NAME
+from experiments.paper import PAPER_NAME, TABLE4_NAME, THESIS_NAME
 from experiments.presets import DEFAULT, REMEDIES
 from experiments.records import read_searches, search_folder
 from invertnas.errors import ConfigError
@@ -30,6 +31,8 @@ class Row:
         members: flows in the ensemble, None for the preset's number.
         budgets: where they differ from those of the place.
         optional: shown where result files exist, and not run unless asked for by name.
+        init: initial strategy of InvertNAS, of no effect on baselines.
+        benchmark: the only one the row is shown on, None for all of the table's.
     """
 
     method: str
@@ -37,11 +40,13 @@ class Row:
     members: int | None = None
     budgets: Budgets | None = None
     optional: bool = False
+    init: str = DEFAULT_INIT
+    benchmark: str | None = None
 
     @property
     def variant(self) -> str:
         """Its name in paths and records."""
-        return variant_name(self.method, self.preset, self.members)
+        return variant_name(self.method, self.preset, self.members, self.init)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +68,8 @@ class Table:
         rows: what is compared, in the order shown.
         places: where.
         trials: seeds per row and place.
-        source: whose printed numbers stand beside: "paper" or "thesis".
-        report: accuracies, the quality of the inverse path's candidates, or costs.
+        source: whose printed numbers stand beside: a key of `experiments.paper.PRINTED`.
+        report: accuracies, the quality of the inverse path's candidates, costs, or initial sets.
         curves: whether search curves are drawn.
         quoted: whether the printed numbers of methods that are not run here are shown too.
         note: what a reader must know, below the table.
@@ -76,13 +81,15 @@ class Table:
     places: tuple[Place, ...]
     trials: int = 10
     source: str = PAPER_NAME
-    report: Literal["accuracy", "quality", "cost"] = "accuracy"
+    report: Literal["accuracy", "quality", "cost", "initial"] = "accuracy"
     curves: bool = False
     quoted: bool = False
     note: str = ""
 
     def asked(self, row: Row, place: Place) -> Budgets:
-        """The numbers of queries at which a row is shown at a place."""
+        """The numbers of queries at which a row is shown at a place; none where it is not."""
+        if row.benchmark not in (None, place.benchmark):
+            return ()
         return place.budgets if row.budgets is None else row.budgets
 
 
@@ -91,7 +98,8 @@ def _nb201(cifar: Budgets, imagenet: Budgets | None = None) -> tuple[Place, ...]
     return tuple(Place("nasbench201", dataset, chosen) for dataset, chosen in budgets.items())
 
 
-_BASELINES = tuple(Row(method, budgets=(192,)) for method in METHODS if not is_invertnas(method))
+_BO = "bayesian"  # in Table 3 alone, on NAS-Bench-301, as in the paper
+_BASELINES = tuple(Row(method, budgets=(192,)) for method in METHODS if not is_invertnas(method) and method != _BO)
 _OURS = (Row(SINGLE), Row(ENSEMBLE))
 _PAPERS = (Row(SINGLE, "paper", optional=True), Row(ENSEMBLE, "paper", optional=True))
 _EVERY = (*_BASELINES, *_OURS, *_PAPERS)
@@ -120,7 +128,7 @@ _ALL = (
     Table(
         "table3",
         "Table 3: NAS-Bench-301 and NAS-Bench-NLP",
-        _EVERY_ONCE,
+        (*_EVERY_ONCE, Row(_BO, benchmark="nasbench301")),
         (Place("nasbench301", "cifar10", (150, 192)), Place("nasbench_nlp", "ptb", (304,))),
         trials=5,
         curves=True,
@@ -133,6 +141,19 @@ _ALL = (
         _nb201((192,)),
         curves=True,
         quoted=True,
+    ),
+    Table(
+        "table4",
+        "Table 4: initial sampling strategies",
+        tuple(Row(method, init=init, optional=method == SINGLE) for method in (ENSEMBLE, SINGLE) for init in INITS),
+        (
+            Place("nasbench101", "cifar10", (150,)),
+            *_nb201((150,), (192,)),
+            Place("nasbench301", "cifar10", (150,)),
+            Place("nasbench_nlp", "ptb", (304,)),
+        ),
+        source=TABLE4_NAME,
+        report="initial",
     ),
     Table("table6", "Table 6: single INN and ensemble", (*_OURS, *_PAPERS), _BOTH),
     *(_detailed(name, place) for name, place in zip(("table7", "table8", "table9"), _BOTH)),
@@ -239,5 +260,5 @@ def collect(table: Table, out: Path, seeds: Sequence[int]) -> list[dict[str, Any
 
 
 def grid(table: Table) -> Iterator[tuple[Row, Place]]:
-    """Every row at every place."""
-    return ((row, place) for row in table.rows for place in table.places)
+    """Every row at every place where it is shown."""
+    return ((row, place) for row in table.rows for place in table.places if table.asked(row, place))

@@ -73,7 +73,7 @@ class StepBench:
         self.y = tf.constant(rng.random(batch), tf.float32)
         self.ones = tf.ones((members, batch))
         self.order = tf.constant(np.arange(batch)[np.newaxis], tf.int32)
-        self.seed, self.span = tf.constant([0, 1], tf.int32), tf.constant([0.0, 1000.0])
+        self.seed, self.span = tf.constant([0, 1], tf.int32), tf.constant([0.0, 1000.0, 0.0, 1e-3])  # see `Pass.span`
 
     def step(self) -> None:
         """One rank-weighted training step, to completion."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 from invertnas.errors import ConfigError
 from invertnas.gvae.losses import edge_loss, kl_loss, node_loss
 from invertnas.gvae.model import GVAE
+from invertnas.inn.schedule import Course, Pass
 from invertnas.inn.train import TERMS as INN_TERMS
 from invertnas.inn.train import INNTrainer
 from invertnas.seeding import tf_seed
@@ -81,8 +82,8 @@ class EndToEndTrainer:
         """Train on n labelled graphs.
 
         With validation data, all weights return to the pass of the best validation loss (the mean of
-        the members' losses plus that of the GVAE), and training stops after the patience. Members
-        are not kept apart as in the frozen mode, since all were trained with one encoder.
+        the members' losses plus that of the GVAE), and a stage of the schedule stops after the patience.
+        Members are not kept apart as in the frozen mode, since all were trained with one encoder.
 
         Args:
             graphs: n encoded architectures.
@@ -98,35 +99,32 @@ class EndToEndTrainer:
             ConfigError: for empty or mismatching data.
         """
         trainer, data = self.trainer, self._tensors(graphs, y)
-        epochs, patience, steps = trainer._lengths(len(y), round_index)
+        course, steps = Course(trainer.config, round_index), trainer._steps(len(y))
         bootstrap = tf.constant(trainer._bootstrap(len(y), round_index))
         weighted = tf.constant(trainer.config.rank_weighted and round_index > 0)
         validation = self._validation(val_graphs, val_y)
         if round_index > 0 and not trainer.config.warm_start:
             self._restart()
-        best, best_epoch, losses, epoch = math.inf, -1, np.zeros(0), 0
-        for epoch in range(epochs):
-            order = tf.constant(trainer._order(len(y), steps, round_index, epoch))
+        losses = np.zeros(0)
+        for now in course:
+            if now.begins_stage and validation and course.best_epoch >= 0:
+                _copy(self._best, self._trained)
+            order = tf.constant(trainer._order(len(y), steps, round_index, now.epoch))
             seeds = tf.constant(
-                [tf_seed(trainer.seed, f"{part}-noise", round_index, epoch) for part in ("inn", "gvae")]
+                [tf_seed(trainer.seed, f"{part}-noise", round_index, now.epoch) for part in ("inn", "gvae")]
             )
-            rates = tf.constant(self._rates(steps, epoch, epochs))
+            rates = tf.constant(self._rates(steps, now))
             losses = self._epoch(*data, bootstrap, order, seeds, rates, weighted).numpy()
-            score = float(self._validate(*validation)) if validation else -epoch
-            if score < best:
-                best, best_epoch = score, epoch
-                if validation:
-                    _copy(self._trained, self._best)
-            elif epoch - max(best_epoch, 0) >= patience:
-                break
-        if validation and best_epoch >= 0:
+            if course.tell(float(self._validate(*validation)) if validation else -now.epoch) and validation:
+                _copy(self._trained, self._best)
+        if validation and course.best_epoch >= 0:
             _copy(self._best, self._trained)
         return {
-            "epochs": epoch + 1,
-            "steps": (epoch + 1) * steps,
-            "best_epoch": best_epoch,
+            "epochs": course.epochs,
+            "steps": course.epochs * steps,
+            "best_epoch": course.best_epoch,
             "losses": {name: float(value) for name, value in zip((*INN_TERMS, *GVAE_TERMS), losses)},
-            "val_total": best if validation and math.isfinite(best) else None,
+            "val_total": course.best if validation and math.isfinite(course.best) else None,
             "skipped": trainer.adam.skipped_steps(),
             "gvae_skipped": int(self.skipped.numpy()),
         }
@@ -197,14 +195,11 @@ class EndToEndTrainer:
                 raise ConfigError(f"got array gvae_{index} of shape {got}; expected {tuple(variable.shape)}")
             variable.assign(value)
 
-    def _rates(self, steps: int, epoch: int, epochs: int) -> FloatArray:
-        """(steps, 2) Adam steps of ensemble and GVAE: half a cosine over the fit, from full to final rate."""
-        cfg = self.trainer.config
-        done = (epoch + np.arange(steps) / steps) / epochs
-        rates = cfg.final_learning_rate + (cfg.learning_rate - cfg.final_learning_rate) * 0.5 * (
-            1 + np.cos(np.pi * done)
-        )
-        return np.stack([rates, rates * (self.learning_rate / cfg.learning_rate)], axis=1).astype(np.float32)
+    def _rates(self, steps: int, now: Pass) -> FloatArray:
+        """(steps, 2) Adam steps of ensemble and GVAE, in a fixed ratio."""
+        rates = now.rates(steps)
+        ratio = self.learning_rate / self.trainer.config.learning_rate
+        return np.stack([rates, rates * ratio], axis=1).astype(np.float32)
 
     def _restart(self) -> None:
         self.trainer._restart()

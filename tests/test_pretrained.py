@@ -45,7 +45,7 @@ def test_latents_tell_architectures_apart(gvae: GVAE, graphs: GraphBatch) -> Non
 
 
 def test_every_description_has_the_promised_fields() -> None:
-    for path in FOLDER.glob("*.json"):
+    for path in FOLDER.glob("gvae_*.json"):
         told = json.loads(path.read_text(encoding="utf-8"))
         assert {"config", "data_sha256", "weights_sha256", "seed", "versions", "metrics"} <= set(told), path
         assert {"test_exact_reconstruction", "test_validity"} <= set(told["metrics"]), path

@@ -54,8 +54,8 @@ def test_a_changed_number_or_a_lost_marker_is_noticed() -> None:
 
 def test_blocks_are_those_marked_and_the_required_ones() -> None:
     assert set(REQUIRED) <= set(blocks("")) and blocks("<!-- begin table17 -->")[1] == "table17"
-    with pytest.raises(ArtefactError, match="markers of table4; expected one of table1"):
-        blocks("<!-- begin table4 -->")
+    with pytest.raises(ArtefactError, match="markers of table5; expected one of table1"):
+        blocks("<!-- begin table5 -->")
     optional = f"{README}\n<!-- begin table9 -->\n<!-- end table9 -->\n"
     assert "| Method | Queries | Trials |" in filled(optional, ROOT / "results").removeprefix(README)
 

@@ -15,6 +15,8 @@ from invertnas.errors import ArtefactError, ConfigError, OutOfDomainError, Searc
 from invertnas.search.baselines import (
     Bananas,
     BananasConfig,
+    BayesianConfig,
+    BayesianOptimization,
     LocalSearch,
     LocalSearchConfig,
     RandomSearch,
@@ -47,6 +49,7 @@ METHODS: dict[str, Callable[..., Baseline]] = {
     "random": RandomSearch,
     "local": LocalSearch,
     "evolution": RegularizedEvolution,
+    "bayesian": BayesianOptimization,
     "bananas": lambda space, seed: Bananas(space, SMALL, seed=seed),
 }
 every_method = pytest.mark.parametrize("make", METHODS.values(), ids=METHODS.keys())
@@ -109,9 +112,9 @@ def test_small_space_is_exhausted_by_name(make: Callable[..., Baseline]) -> None
             optimizer.ask()
 
 
-@pytest.mark.parametrize("make", [LocalSearch, RegularizedEvolution, Bananas], ids=["local", "evolution", "bananas"])
+@pytest.mark.parametrize("make", [LocalSearch, RegularizedEvolution, BayesianOptimization, Bananas])
 def test_beats_random_search_on_a_smooth_objective(make: Callable[..., Baseline]) -> None:
-    seeds = range(1) if make is Bananas else range(5)
+    seeds = range(1) if make in (Bananas, BayesianOptimization) else range(5)
     best = [max(make_run(make, seed)) for seed in seeds]
     assert min(best) > max(max(make_run(RandomSearch, seed)) for seed in seeds)
 
@@ -257,6 +260,9 @@ def test_evolution_mutates_the_winner_and_gives_up_on_repeats() -> None:
         (BananasConfig, {"members": 0}),
         (BananasConfig, {"beta_2": 1.0}),
         (BananasConfig, {"candidates": 9}),
+        (BayesianConfig, {"mutations": 0}),
+        (BayesianConfig, {"noises": (1.0, 0.0)}),
+        (BayesianConfig, {"reaches": ()}),
     ],
 )
 def test_configurations_are_checked(config: Any, change: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from invertnas.spaces.nlp_cell import BLEND, LEAKY_RELU, LINEAR, NUM_INPUTS, PROD, SIGM, SUM, TANH, Cell
+from invertnas.spaces.nlp_cell import LINEAR, NUM_INPUTS, Cell
+from invertnas.spaces.nlp_ops import arguments, elementwise
 
 WIDTH = 16
 BATCH = 4
@@ -73,7 +74,7 @@ def _simulate(cell: Cell) -> tuple[Array, Array]:
     for step in range(STEPS):
         values = [inputs[step], *hidden]
         for index, (op, sources) in enumerate(zip(cell.ops, cell.inputs)):
-            reads = [values[source] for source in _arguments(cell, op, sources)]
+            reads = [values[source] for source in arguments(cell, op, sources)]
             values.append(np.clip(_apply(op, reads, weights[index]), -LARGEST, LARGEST))
         hidden[: len(cell.states)] = [values[state] for state in cell.states]
         states.append(hidden[0][:, :BATCH])
@@ -82,29 +83,10 @@ def _simulate(cell: Cell) -> tuple[Array, Array]:
     return np.stack(states), np.stack(changes)
 
 
-def _arguments(cell: Cell, op: int, sources: tuple[int, ...]) -> tuple[int, ...]:
-    """The inputs in order; the order of blend is not known, so a sigmoid is taken as its gate if there is one."""
-    if op != BLEND:
-        return sources
-    gates = [source for source in sources if source >= NUM_INPUTS and cell.ops[source - NUM_INPUTS] == SIGM]
-    return tuple(sorted(sources, key=lambda source: source not in gates[:1]))
-
-
 def _apply(op: int, reads: list[Array], weights: Array) -> Array:
-    first = reads[0]
     if op == LINEAR:
         return np.sum([read @ weights[slot] for slot, read in enumerate(reads)], axis=0)
-    if op == SIGM:
-        return 1 / (1 + np.exp(-np.clip(first, -50, 50)))
-    if op == TANH:
-        return np.tanh(first)
-    if op == LEAKY_RELU:
-        return np.where(first > 0, first, 0.01 * first)
-    if op == SUM:
-        return first + reads[1]
-    if op == PROD:
-        return first * reads[1]
-    return first * reads[1] + (1 - first) * reads[2]
+    return elementwise(op, reads)
 
 
 def _log(values: Array) -> Array:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from invertnas.errors import ArtefactError, DataMissingError
+from invertnas.artefacts import load_weights, read_description, save_model
+from invertnas.errors import ArtefactError
 from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.model import GVAE
-from invertnas.io import read_json, sha256_file, versions, write_atomic, write_json
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, GraphBatch
 
@@ -55,17 +55,8 @@ def reconstruction_metrics(gvae: GVAE, space: SearchSpace, graphs: GraphBatch) -
 def save_gvae(folder: Path, gvae: GVAE, space_name: str, *, data_sha256: str, seed: int, extra: dict[str, Any]) -> None:
     """Write weights, then their description with checksum, versions and `extra` (e.g. metrics)."""
     weights, description = gvae_paths(folder, space_name)
-    write_atomic(weights, lambda temporary: gvae.save_weights(temporary))
-    content = {
-        "space": space_name,
-        "config": gvae.config.to_dict(),
-        "data_sha256": data_sha256,
-        "weights_sha256": sha256_file(weights),
-        "seed": seed,
-        "versions": versions(),
-        **extra,
-    }
-    write_json(description, content)
+    content = {"space": space_name, "config": gvae.config.to_dict(), "data_sha256": data_sha256, "seed": seed, **extra}
+    save_model(weights, description, gvae, content)
 
 
 def load_gvae(folder: Path, space: SearchSpace) -> GVAE:
@@ -80,34 +71,13 @@ def load_gvae(folder: Path, space: SearchSpace) -> GVAE:
         ArtefactError: checksum, space or tensor shapes disagree; the message names what differs.
     """
     weights, description = gvae_paths(folder, space.name)
-    for path in (weights, description):
-        if not path.exists():
-            raise DataMissingError(
-                f"no {path}; run `make pretrain_{NAMES[space.name].split('_')[-1]}` or restore the file"
-            )
-    told = read_json(description)
-    missing = [name for name in ("space", "config", "weights_sha256", "seed") if name not in told]
-    if missing:
-        raise ArtefactError(f"{description} lacks {', '.join(missing)}; restore the shipped file")
+    command = f"make pretrain_{NAMES[space.name].split('_')[-1]}"
+    told = read_description(weights, description, ("space", "config", "seed"), command)
     config = GVAEConfig.from_dict(told["config"])
     expected = (space.name, space.num_nodes, len(space.op_names))
     got = (told["space"], config.cells * config.num_nodes, config.num_ops)
     if got != expected:
         raise ArtefactError(f"{description} describes (space, nodes, operations) {got}; expected {expected}")
-    digest = sha256_file(weights)
-    if digest != told["weights_sha256"]:
-        raise ArtefactError(
-            f"{weights} has sha256 {digest[:12]}..., {description.name} says {told['weights_sha256'][:12]}...; "
-            "the weights are damaged or foreign, restore the shipped pair"
-        )
     gvae = GVAE.create(config, seed=int(told["seed"]))
     load_weights(gvae, weights)
     return gvae
-
-
-def load_weights(gvae: GVAE, path: Path) -> None:
-    """Load a weight file into a built model. Raises ArtefactError naming what does not fit."""
-    try:
-        gvae.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise ArtefactError(f"{path} does not fit the configured GVAE: {error}; restore the shipped pair") from error

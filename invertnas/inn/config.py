@@ -74,7 +74,10 @@ class INNTrainConfig:
         initial_patience: passes without a better validation loss before the initial fit stops.
         retrain_patience: the same for later rounds.
         learning_rate: Adam step at the start of a fit.
-        final_learning_rate: Adam step at its end, reached by a half cosine over the fit.
+        final_learning_rate: Adam step at its end.
+        schedule: "cosine" reaches it by a half cosine over the fit (paper: NAS-Bench-101 and -201);
+            "two_stage" trains at the one rate, then at the other (paper: NAS-Bench-301 and -NLP). Each
+            stage ends when the patience runs out, or after half of the passes.
         clip_norm: bound on each member's global gradient norm.
         target_noise: standard deviation of the noise on y in the reverse loss.
         warm_start: whether a later round continues from the last weights and moments, or starts again
@@ -96,6 +99,7 @@ class INNTrainConfig:
     retrain_patience: int = 10
     learning_rate: float = 1e-3
     final_learning_rate: float = 0.0
+    schedule: Literal["cosine", "two_stage"] = "cosine"
     clip_norm: float = 5.0
     target_noise: float = 1e-4
     warm_start: bool = True
@@ -112,3 +116,9 @@ class INNTrainConfig:
             raise ConfigError("loss weights and learning rates must not be negative")
         if min(self.kappa, self.clip_norm, self.learning_rate) <= 0:
             raise ConfigError("kappa, clip_norm and learning_rate must be positive")
+        if self.schedule not in ("cosine", "two_stage"):
+            raise ConfigError(f"got schedule={self.schedule!r}; expected 'cosine' or 'two_stage'")
+        if self.schedule == "two_stage" and self.final_learning_rate == 0:
+            raise ConfigError("got final_learning_rate=0 with schedule='two_stage'; expected a positive number")
+        if self.schedule == "two_stage" and min(self.initial_epochs, self.retrain_epochs) < 2:
+            raise ConfigError("got one pass with schedule='two_stage'; expected at least one in each stage")

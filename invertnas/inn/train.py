@@ -16,6 +16,7 @@ from invertnas.inn.config import INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.linear import LinearTape
 from invertnas.inn.losses import latent_mmd, rank_weights, regression_loss, reverse_loss
+from invertnas.inn.schedule import Course
 from invertnas.seeding import generator, tf_seed
 
 FloatArray = npt.NDArray[np.float32]
@@ -26,7 +27,7 @@ _EPOCH = (  # one trace for every number of labels and steps
     tf.TensorSpec((None, None)),  # bootstrap
     tf.TensorSpec((None, None), tf.int32),  # order
     tf.TensorSpec((2,), tf.int32),  # seed
-    tf.TensorSpec((2,)),  # span
+    tf.TensorSpec((4,)),  # span, see `Pass.span`
     tf.TensorSpec((), tf.bool),  # weighted
 )
 
@@ -84,9 +85,10 @@ class INNTrainer:
         """Train on n labelled latents.
 
         With validation data, each member keeps the weights of its own best validation loss, and
-        training stops after the patience, counted on the mean over members. Without, all passes
-        are run and each member keeps its last finite weights. A member whose losses are never
-        finite keeps the weights it had before, and the others are not affected.
+        a stage of the schedule stops after the patience, counted on the mean over members. Without,
+        all passes are run and each member keeps its last finite weights. A member whose losses are
+        never finite keeps the weights it had before, and the others are not affected. A second stage
+        starts from the weights the first one kept.
 
         Args:
             x: (n, D) latents.
@@ -99,7 +101,7 @@ class INNTrainer:
             ConfigError: for empty or mismatching data.
         """
         self._check(x, y)
-        epochs, patience, steps = self._lengths(len(x), round_index)
+        course, steps = Course(self.config, round_index), self._steps(len(x))
         data = [*self._tensors(x, y), tf.constant(self._bootstrap(len(x), round_index))]
         weighted = tf.constant(self.config.rank_weighted and round_index > 0)
         validation = self._validation(val_x, val_y)
@@ -107,34 +109,28 @@ class INNTrainer:
             self._restart()
         self._copy(self.variables, self.best)
         best = np.full(self.flow.config.members, math.inf)
-        best_mean, best_epoch, losses, epoch = math.inf, -1, np.zeros((len(TERMS), 1)), 0
-        for epoch in range(epochs):
-            order = self._order(len(x), steps, round_index, epoch)
-            seed = tf.constant(tf_seed(self.seed, "inn-noise", round_index, epoch))
-            span = tf.constant([epoch * steps, epochs * steps], tf.float32)
-            losses = self._epoch(*data, tf.constant(order), seed, span, weighted).numpy()
-            scores = self._validate(*validation).numpy() if validation else np.full_like(best, -epoch)
+        losses = np.zeros((len(TERMS), 1))
+        for now in course:
+            if now.begins_stage:
+                self._copy(self.best, self.variables)
+            order = self._order(len(x), steps, round_index, now.epoch)
+            seed = tf.constant(tf_seed(self.seed, "inn-noise", round_index, now.epoch))
+            losses = self._epoch(*data, tf.constant(order), seed, tf.constant(now.span(steps)), weighted).numpy()
+            scores = self._validate(*validation).numpy() if validation else np.full_like(best, -now.epoch)
             finite = np.isfinite(losses[-1]) & np.isfinite(scores)
             kept = self._keep(tf.constant(finite & (scores < best))).numpy()
             best = np.where(kept, scores, best)
-            mean = float(scores[finite].mean()) if finite.any() else math.inf
-            if mean < best_mean:
-                best_mean, best_epoch = mean, epoch
-            elif epoch - max(best_epoch, 0) >= patience:
-                break
+            course.tell(float(scores[finite].mean()) if finite.any() else math.inf)
         self._copy(self.best, self.variables)
         shown = losses[:, np.isfinite(losses[-1])] if np.isfinite(losses[-1]).any() else losses
         named = {name: float(value) for name, value in zip(TERMS, shown.mean(axis=1))}
-        val_total = best_mean if validation and math.isfinite(best_mean) else None
-        return FitReport(epoch + 1, (epoch + 1) * steps, best_epoch, named, val_total, self.adam.skipped_steps())
+        val_total = course.best if validation and math.isfinite(course.best) else None
+        skipped = self.adam.skipped_steps()
+        return FitReport(course.epochs, course.epochs * steps, course.best_epoch, named, val_total, skipped)
 
-    def _lengths(self, count: int, round_index: int) -> tuple[int, int, int]:
-        """Passes, patience, and steps per pass of a fit to `count` labels."""
-        cfg = self.config
-        steps = cfg.steps_per_epoch or math.ceil(count * cfg.repeat / cfg.batch_size)
-        if round_index == 0:
-            return cfg.initial_epochs, cfg.initial_patience, steps
-        return cfg.retrain_epochs, cfg.retrain_patience, steps
+    def _steps(self, count: int) -> int:
+        """Steps per pass of a fit to `count` labels."""
+        return self.config.steps_per_epoch or math.ceil(count * self.config.repeat / self.config.batch_size)
 
     def _validation(self, x: FloatArray | None, y: FloatArray | None) -> list[tf.Tensor]:
         """Arguments of `_validate`, among them one seed of z for all passes."""
@@ -226,7 +222,7 @@ class INNTrainer:
             losses, gradients = self._gradients(batch, seed + tf.stack([0, step]), weighted)
             done = (span[0] + tf.cast(step, tf.float32)) / span[1]
             rate = 0.5 * (1.0 + tf.cos(math.pi * done))
-            self.adam.apply(gradients, cfg.final_learning_rate + (cfg.learning_rate - cfg.final_learning_rate) * rate)
+            self.adam.apply(gradients, span[2] + span[3] * rate)
             total += losses
         return total / tf.cast(steps, tf.float32)
 

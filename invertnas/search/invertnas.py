@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from invertnas.errors import ArtefactError, ConfigError, SearchExhaustedError
+from invertnas.initial.base import RandomInitial
 from invertnas.io import read_json, write_json
 from invertnas.search.candidates import generate_candidates
 from invertnas.search.config import SearchConfig
@@ -51,7 +52,7 @@ class InvertNAS:
         given = None if initial is None else list({space.identity(arch): arch for arch in initial}.values())
         if given is not None and len(given) < config.initial:
             raise ConfigError(f"got {len(given)} distinct initial architectures; expected at least {config.initial}")
-        self._initial = self._sample_initial() if given is None else given
+        self._initial = RandomInitial().choose(space, config.initial, seed) if given is None else given
         self._round = 0
         self._rounds: list[dict[str, Any]] = []
 
@@ -113,15 +114,6 @@ class InvertNAS:
     def diagnostics(self) -> list[dict[str, Any]]:
         """One record per round: candidate counts and shares, fit report, seconds."""
         return list(self._rounds)
-
-    def _sample_initial(self) -> list[ArchSpec]:
-        rng, found = generator(self.seed, "initial"), dict[str, ArchSpec]()
-        for _ in range(1000 * self.config.initial):
-            if len(found) == self.config.initial:
-                break
-            arch = self.space.sample(rng)
-            found.setdefault(self.space.identity(arch), arch)
-        return list(found.values())
 
     def _select(self, mean: FloatArray, members: FloatArray, rng: np.random.Generator) -> list[int]:
         spread = self.config.explore * members.std(axis=0)

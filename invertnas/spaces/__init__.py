@@ -1,6 +1,7 @@
 """Search spaces: architectures, their encodings, identities and neighbourhoods (NumPy only)."""
 
 from invertnas.spaces.base import SearchSpace as SearchSpace
+from invertnas.spaces.graph_space import GraphSpace as GraphSpace
 from invertnas.spaces.nasbench101 import NASBench101Space as NASBench101Space
 from invertnas.spaces.nasbench201 import NASBench201Space as NASBench201Space
 from invertnas.spaces.nasbench301 import NASBench301Space as NASBench301Space

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
+from invertnas.spaces.graph_space import GraphSpace
 from invertnas.spaces.nasbench101_graph import (
     CODE_BASE,
     MAX_EDGES,
@@ -31,7 +32,7 @@ from invertnas.spaces.nasbench101_graph import (
     module_hash,
     number_forward,
 )
-from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs, graph_paths
+from invertnas.spaces.spec import ArchSpec, IntArray, graph_paths
 
 OP_NAMES = ("output", "input", "conv1x1-bn-relu", "conv3x3-bn-relu", "maxpool3x3")
 OUTPUT, INPUT = 0, 1
@@ -45,7 +46,7 @@ _BITS = np.array([[edge_bit(x, y) if x < y else 0 for y in range(MAX_NODES)] for
 _Form = tuple[int, Labels]
 
 
-class NASBench101Space:
+class NASBench101Space(GraphSpace):
     """All 423,624 cells. Stateless; implements `invertnas.spaces.base.SearchSpace`.
 
     A graph belongs to the space if its pruned form does, as in the benchmark itself; so isomorphic graphs and
@@ -95,12 +96,8 @@ class NASBench101Space:
         return _spec(_checked(arch))
 
     def identity(self, arch: ArchSpec) -> str:
-        """The benchmark's MD5 hash of the pruned cell. Raises OutOfDomainError for an invalid graph."""
+        """The benchmark's MD5 hash of the pruned cell, equal for isomorphic cells. Raises OutOfDomainError."""
         return module_hash(*_checked(arch))
-
-    def isomorphism_class(self, arch: ArchSpec) -> str:
-        """The hash again, as it is equal for isomorphic cells. Raises OutOfDomainError."""
-        return self.identity(arch)
 
     def code(self, arch: ArchSpec) -> int:
         """A number below 2^32, ascending with `all`, that names the cell. Raises OutOfDomainError."""
@@ -144,10 +141,6 @@ class NASBench101Space:
         edges = tuple(pair for pair, bit in zip(pairs, bits) if bit == "1")
         return self.canonical(ArchSpec(tuple(map(OP_NAMES.index, names)), edges))
 
-    def encode(self, archs: Sequence[ArchSpec]) -> GraphBatch:
-        """(B, 7, 5) one-hot operations and (B, 7, 7) adjacency of the graphs as they are, padded at the end."""
-        return encode_graphs(archs, MAX_NODES, len(OP_NAMES))
-
     def decode(self, ops: IntArray, adjacency: IntArray) -> list[ArchSpec | None]:
         """Canonical cells of (B, 7) operation indices and (B, 7, 7) 0/1 entries; None where invalid.
 
@@ -177,11 +170,6 @@ class NASBench101Space:
         found = dict.fromkeys(filter(None, (canonical(*edited) for edited in _edits(*own))))
         found.pop(own, None)
         return [_spec(form) for form in found]
-
-    def mutate(self, arch: ArchSpec, rng: np.random.Generator) -> ArchSpec:
-        """One of the neighbours, uniformly."""
-        options = self.neighbours(arch)
-        return options[int(rng.integers(len(options)))]
 
 
 def _form(arch: ArchSpec) -> _Form | None:

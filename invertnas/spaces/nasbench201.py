@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
-from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs, graph_paths
+from invertnas.spaces.graph_space import GraphSpace
+from invertnas.spaces.spec import ArchSpec, IntArray
 
 OP_NAMES = ("output", "input", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip_connect", "none")
 OUTPUT, INPUT = 0, 1
@@ -33,8 +34,11 @@ ADJACENCY.setflags(write=False)
 _CELL = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
 
 
-class NASBench201Space:
-    """All 15,625 cells. Stateless; implements `invertnas.spaces.base.SearchSpace`."""
+class NASBench201Space(GraphSpace):
+    """All 15,625 cells. Stateless; implements `invertnas.spaces.base.SearchSpace`.
+
+    The identity is the official string: the benchmark holds each of the 15,625 as its own entry.
+    """
 
     name = "nasbench201"
     op_names = OP_NAMES
@@ -65,10 +69,6 @@ class NASBench201Space:
             and all(op in CELL_OPS for op in ops[1:-1])
         )
 
-    def identity(self, arch: ArchSpec) -> str:
-        """The official string: the benchmark holds each of the 15,625 strings as its own entry."""
-        return self.to_string(arch)
-
     def isomorphism_class(self, arch: ArchSpec) -> str:
         """Canonical expression of the function the cell computes.
 
@@ -95,10 +95,6 @@ class NASBench201Space:
             )
         return self.from_cell_ops([OP_NAMES.index(name) for name in names])
 
-    def encode(self, archs: Sequence[ArchSpec]) -> GraphBatch:
-        """(B, 8, 7) one-hot operations and (B, 8, 8) adjacency."""
-        return encode_graphs(archs, NUM_NODES, len(OP_NAMES))
-
     def decode(self, ops: IntArray, adjacency: IntArray) -> list[ArchSpec | None]:
         """None unless the adjacency equals the fixed one and every label stands where it may."""
         inner = ops[:, 1:-1]
@@ -110,10 +106,6 @@ class NASBench201Space:
         )
         return [self.from_cell_ops(row) if ok else None for row, ok in zip(inner.tolist(), valid.tolist())]
 
-    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
-        """Operation sequences from input to output, of the one cell."""
-        return (graph_paths(arch),)
-
     def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
         """The 24 cells that differ in one operation."""
         self._check(arch)
@@ -124,11 +116,6 @@ class NASBench201Space:
             for op in CELL_OPS
             if op != cell[position]
         ]
-
-    def mutate(self, arch: ArchSpec, rng: np.random.Generator) -> ArchSpec:
-        """One of the 24 neighbours, uniformly."""
-        options = self.neighbours(arch)
-        return options[int(rng.integers(len(options)))]
 
     def _check(self, arch: ArchSpec) -> None:
         if not self.is_valid(arch):

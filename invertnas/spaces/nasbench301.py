@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
+from invertnas.spaces.graph_space import GraphSpace
 from invertnas.spaces.nasbench301_cells import (
     CELL_NODES,
     CELL_OPS,
@@ -40,7 +41,7 @@ from invertnas.spaces.nasbench301_cells import (
     parse_cell,
     source_nodes,
 )
-from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs
+from invertnas.spaces.spec import ArchSpec, IntArray
 
 OP_NAMES = ("output", "input_0", "input_1", *CELL_OPS)
 OUTPUT, INPUT_0, INPUT_1, FIRST_OP = 0, 1, 2, 3
@@ -67,8 +68,11 @@ class Genotype(NamedTuple):
     reduce_concat: Sequence[int]
 
 
-class NASBench301Space:
-    """All (180 * 7^8)^2, about 1.1e18, pairs of cells. Stateless; implements `invertnas.spaces.base.SearchSpace`."""
+class NASBench301Space(GraphSpace):
+    """All (180 * 7^8)^2, about 1.1e18, pairs of cells. Stateless; implements `invertnas.spaces.base.SearchSpace`.
+
+    The identity is the string: the surrogates tell any two genotypes apart.
+    """
 
     name = "nasbench301"
     op_names = OP_NAMES
@@ -129,10 +133,6 @@ class NASBench301Space:
         """Whether the graph is the one of a DARTS architecture, in its node order."""
         return _parse(arch) is not None
 
-    def identity(self, arch: ArchSpec) -> str:
-        """The string: the surrogates tell any two genotypes apart."""
-        return self.to_string(arch)
-
     def isomorphism_class(self, arch: ArchSpec) -> str:
         """The string with the blocks of each cell in their least order.
 
@@ -151,10 +151,6 @@ class NASBench301Space:
         if tuple(name for name, _, _ in parts) != CELL_NAMES:
             raise OutOfDomainError(f"got {text!r}; expected 'normal:CELL;reduce:CELL' with CELL = {FORM}")
         return _build(*(parse_cell(cell) for _, _, cell in parts))
-
-    def encode(self, archs: Sequence[ArchSpec]) -> GraphBatch:
-        """(B, 22, 10) one-hot operations and (B, 22, 22) block-diagonal adjacency."""
-        return encode_graphs(archs, NUM_NODES, len(OP_NAMES))
 
     def decode(self, ops: IntArray, adjacency: IntArray) -> list[ArchSpec | None]:
         """None unless the graph is exactly the one of an architecture: nothing is repaired."""

@@ -22,6 +22,7 @@ import numpy as np
 
 from invertnas.errors import OutOfDomainError
 from invertnas.spaces import nlp_cell
+from invertnas.spaces.graph_space import GraphSpace
 from invertnas.spaces.nlp_cell import (
     H_PREV,
     INNER_OPS,
@@ -48,7 +49,7 @@ MIN_IN, MAX_IN = (
 _NODE = re.compile(r"([a-z_]+)\(([a-z0-9,]+)\)")
 
 
-class NASBenchNLPSpace:
+class NASBenchNLPSpace(GraphSpace):
     """All cells with at most eight inner nodes and three hidden states. Stateless; implements `SearchSpace`."""
 
     name = "nasbench_nlp"
@@ -98,11 +99,11 @@ class NASBenchNLPSpace:
         return _read(arch)[0] is not None
 
     def identity(self, arch: ArchSpec) -> str:
-        """`to_string` of the canonical order. Raises OutOfDomainError for an invalid graph."""
-        return _identity(arch)
+        """`to_string` of the canonical order, free of node order and of the names of states 1 and 2.
 
-    def isomorphism_class(self, arch: ArchSpec) -> str:
-        """The identity: it is already free of node order and of the names of states 1 and 2."""
+        Raises:
+            OutOfDomainError: for an invalid graph.
+        """
         return _identity(arch)
 
     def to_string(self, arch: ArchSpec) -> str:
@@ -153,11 +154,6 @@ class NASBenchNLPSpace:
         """All cells one edit away, see `nlp_edits`: 40 to 100 of most cells, in canonical node order."""
         self.to_cell(arch)
         return list(_neighbours(arch))
-
-    def mutate(self, arch: ArchSpec, rng: np.random.Generator) -> ArchSpec:
-        """One of the neighbours, uniformly."""
-        options = self.neighbours(arch)
-        return options[int(rng.integers(len(options)))]
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -1,0 +1,279 @@
+"""Training of AlignFlow: compiled epochs of alternating steps, early stopping, exact resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from invertnas.alignflow.config import AlignFlowConfig, AlignFlowTrainConfig
+from invertnas.alignflow.losses import discriminator_loss, gaussian_nll, least_squares
+from invertnas.alignflow.model import FULL, AlignFlow
+from invertnas.errors import ArtefactError, ConfigError
+from invertnas.inn.adam import StackedAdam
+from invertnas.inn.linear import LinearTape
+from invertnas.io import read_arrays, sha256_arrays, write_arrays
+from invertnas.seeding import generator, tf_seed
+from invertnas.spaces.spec import FloatArray, IntArray
+
+TERMS = ("gan", "nll", "generator", "discriminator", "total")
+CHECKPOINT_EVERY_S = 60.0
+UNBOUNDED = 1e30  # a gradient norm that clips nothing
+DEAD = 1e-2  # smallest spread of a single feature, as a share of the overall one
+
+
+class DiscriminatorAdam(StackedAdam):
+    """Adam of the discriminators (Table 11)."""
+
+    BETA_1 = 0.5
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where training stands."""
+
+    epoch: int = 0
+    best_loss: float = float("inf")
+    best_epoch: int = -1
+
+
+def split(count: int, *, seed: int, domain: int) -> tuple[IntArray, IntArray]:
+    """Random 80/20 split of a domain's latents into training and validation rows."""
+    order = generator(seed, "alignflow-split", domain).permutation(count)
+    return order[: int(0.8 * count)], order[int(0.8 * count) :]
+
+
+class AlignFlowTrainer:
+    """Trains AlignFlow on latents of the reduced and of the full space.
+
+    Each step moves the flows once, then the discriminators once. Flows: least-squares GAN loss of the
+    translations in both directions plus lambda times the negative log-likelihood of both domains.
+    Discriminators: least squares on data and on translations, which are not differentiated. A pass sees
+    the larger domain once and the smaller one as often as it takes.
+
+    The monitored quantity is the sum of both losses on the validation latents. (It includes lambda * NLL.)
+
+    Args:
+        config: architecture.
+        train: objective and optimisation.
+        reduced: (n, D) GVAE latents of domain A.
+        full: (m, D) GVAE latents of domain B.
+
+    Raises:
+        ConfigError: shapes disagree, or a training part holds less than one batch.
+    """
+
+    def __init__(
+        self, config: AlignFlowConfig, train: AlignFlowTrainConfig, reduced: FloatArray, full: FloatArray
+    ) -> None:
+        self.config, self.train_config = config, train
+        domains = (reduced, full)
+        if any(x.ndim != 2 or x.shape[1] != config.dim for x in domains):
+            raise ConfigError(f"got latents {reduced.shape} and {full.shape}; expected (n, {config.dim}) of each")
+        self.data_sha256 = sha256_arrays(*domains)
+        self.splits = [split(len(x), seed=train.seed, domain=d) for d, x in enumerate(domains)]
+        if min(len(rows) for rows, _ in self.splits) < train.batch_size:
+            raise ConfigError(
+                f"got {[len(x) for x in domains]} latents; expected 80 % of each to fill a batch of {train.batch_size}"
+            )
+        self.model = AlignFlow.create(config, seed=train.seed)
+        self._fit_scale(full)
+        self._data = tf.constant(np.concatenate([self.model.standardise(x) for x in domains]), tf.float32)
+        self._offset = len(reduced)  # of the full space's rows in the data
+        self._make_optimizers()
+        self.progress, self.best = Progress(), self._weights()
+        self.history: list[dict[str, float]] = []
+        self.seconds = {"wall": 0.0, "cpu": 0.0}  # of all epochs, over interruptions
+
+    def _fit_scale(self, full: FloatArray) -> None:
+        kind, overall = self.train_config.standardise, full.std()
+        if kind == "none":
+            return
+        self.model.shift.assign(full.mean(axis=0))
+        scale = np.maximum(full.std(axis=0), DEAD * overall) if kind == "feature" else np.full(len(full[0]), overall)
+        self.model.scale.assign(scale)
+
+    def _make_optimizers(self) -> None:
+        clip = self.train_config.clip_norm or UNBOUNDED
+        self.flow_variables = [v.value for v in self.model.flows.trainable_variables]
+        self.disc_variables = [v.value for v in self.model.discriminators.trainable_variables]
+        self.flow_adam = StackedAdam(self.flow_variables, 2, clip)
+        self.disc_adam = DiscriminatorAdam(self.disc_variables, 2, clip)
+        size = self.train_config.buffer
+        start = [self._data[: min(size, self._offset)], self._data[self._offset :][:size]]
+        self.buffer = tf.Variable(tf.zeros((2, size, self.config.dim)), trainable=False)
+        if size:
+            repeated = [tf.gather(x, tf.range(size) % len(x)) for x in start]
+            self.buffer.assign(self.model(tf.stack(repeated))[2])
+
+    def run(
+        self, checkpoint: Path | None = None, report: Callable[[int, dict[str, float]], None] | None = None
+    ) -> AlignFlow:
+        """Train to the end and return the model with the best weights.
+
+        Args:
+            checkpoint: file to resume from and to write to about once a minute.
+            report: called after each epoch with the epoch number and its losses.
+        """
+        if checkpoint is not None and checkpoint.exists():
+            self.load(checkpoint)
+        saved_at = time.monotonic()
+        while not self.finished:
+            losses = self.run_epoch()
+            if report is not None:
+                report(self.progress.epoch, losses)
+            if checkpoint is not None and time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
+                self.save(checkpoint)
+                saved_at = time.monotonic()
+        if checkpoint is not None:
+            self.save(checkpoint)
+        self.model.set_weights(self.best)
+        return self.model
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs or the patience are used up."""
+        stalled = self.progress.epoch - 1 - self.progress.best_epoch
+        early = self.progress.epoch >= self.train_config.min_epochs and stalled >= self.train_config.patience
+        return early or self.progress.epoch >= self.train_config.epochs
+
+    def run_epoch(self) -> dict[str, float]:
+        """One pass and one validation; returns the named losses."""
+        progress, seed = self.progress, self.train_config.seed
+        started = time.perf_counter(), time.process_time()
+        noise_seed = tf.constant(tf_seed(seed, "alignflow-noise", progress.epoch))
+        train = self._epoch(tf.constant(self._order(progress.epoch)), noise_seed).numpy()
+        val = self._validate(tf.constant(self._held_out()), tf.constant(tf_seed(seed, "alignflow-val"))).numpy()
+        losses = {name: float(value) for name, value in zip(TERMS, train)}
+        losses |= {f"val_{name}": float(value) for name, value in zip(TERMS, val)}
+        if losses["val_total"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = losses["val_total"], progress.epoch
+            self.best = self._weights()
+        progress.epoch += 1
+        self.history.append({"epoch": progress.epoch, **losses})
+        self.seconds["wall"] += time.perf_counter() - started[0]
+        self.seconds["cpu"] += time.process_time() - started[1]
+        return losses
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """(steps, 2, B) rows of the data: shuffled sweeps over both training parts."""
+        size = self.train_config.batch_size
+        count = max(len(rows) for rows, _ in self.splits) // size * size
+        parts = []
+        for domain, (rows, _) in enumerate(self.splits):
+            rng = generator(self.train_config.seed, "alignflow-shuffle", domain, epoch)
+            sweeps = np.concatenate([rng.permutation(rows) for _ in range(-(-count // len(rows)))])
+            parts.append(sweeps[:count].reshape(-1, size) + self._offset * (domain == FULL))
+        return np.stack(parts, axis=1).astype(np.int32)
+
+    def _held_out(self) -> np.ndarray:
+        """(2, n) rows of the validation latents, those of the smaller domain repeated."""
+        count = max(len(rows) for _, rows in self.splits)
+        parts = [np.resize(rows, count) + self._offset * (d == FULL) for d, (_, rows) in enumerate(self.splits)]
+        return np.stack(parts).astype(np.int32)
+
+    def _weights(self) -> list[np.ndarray]:
+        return [np.array(weight) for weight in self.model.get_weights()]
+
+    def _noisy(self, rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        x = tf.gather(self._data, rows)
+        return x + self.train_config.noise * tf.random.stateless_normal(tf.shape(x), seed)
+
+    def _generator_terms(self, x: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Losses (2,) of the flows, and the translations (2, B, D)."""
+        z, log_det, translated, scores = self.model(x)
+        terms = {"gan": least_squares(scores, 1.0), "nll": gaussian_nll(z, log_det)}
+        terms["generator"] = terms["gan"] + self.train_config.nll_weight * terms["nll"]
+        return terms, translated
+
+    def _discriminator_terms(self, x: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+        scores = self.model.discriminators(tf.concat([x, fake], axis=1))
+        real, translated = tf.split(scores, 2, axis=1)
+        return discriminator_loss(real, translated)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 2, None), tf.int32), tf.TensorSpec((2,), tf.int32)])
+    def _epoch(self, order: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        rate, total = tf.constant(self.train_config.learning_rate), tf.zeros(len(TERMS))
+        order = tf.ensure_shape(order, (None, 2, self.train_config.batch_size))
+        steps = tf.shape(order)[0]
+        for step in tf.range(steps):
+            x = self._noisy(order[step], seed + tf.stack([0, step]))
+            tape = LinearTape(self.flow_variables)
+            with tape.recording():
+                terms, fake = self._generator_terms(x)
+                objective = tf.reduce_sum(terms["generator"])
+            self.flow_adam.apply(tape.gradients(objective), rate)
+            fake = self._remembered(fake, seed + tf.stack([1, step]))
+            tape = LinearTape(self.disc_variables)
+            with tape.recording():
+                terms["discriminator"] = self._discriminator_terms(x, tf.stop_gradient(fake))
+                objective = tf.reduce_sum(terms["discriminator"])
+            self.disc_adam.apply(tape.gradients(objective), rate)
+            total += self._summary(terms)
+        return total / tf.cast(steps, tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec((2, None), tf.int32), tf.TensorSpec((2,), tf.int32)])
+    def _validate(self, rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        x = self._noisy(rows, seed)
+        terms, fake = self._generator_terms(x)
+        terms["discriminator"] = self._discriminator_terms(x, fake)
+        return self._summary(terms)
+
+    @staticmethod
+    def _summary(terms: dict[str, tf.Tensor]) -> tf.Tensor:
+        """(5,) losses summed over the domains, in the order of TERMS."""
+        sums = {name: tf.reduce_sum(value) for name, value in terms.items()}
+        sums["total"] = sums["generator"] + sums["discriminator"]
+        return tf.stack([sums[name] for name in TERMS])
+
+    def _remembered(self, fake: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Each (2, B, D) translation or, with probability 1/2, an earlier one whose place it takes."""
+        size, batch = self.train_config.buffer, self.train_config.batch_size
+        if not size:
+            return fake
+        slots = tf.argsort(tf.random.stateless_uniform((size,), seed))[:batch]
+        swap = tf.random.stateless_uniform((2, batch, 1), seed + [2, 0]) < 0.5
+        old = tf.gather(self.buffer, slots, axis=1)
+        kept = tf.transpose(tf.where(swap, fake, old), (1, 0, 2))
+        content = tf.tensor_scatter_nd_update(tf.transpose(self.buffer, (1, 0, 2)), slots[:, tf.newaxis], kept)
+        self.buffer.assign(tf.transpose(content, (1, 0, 2)))
+        return tf.where(swap, old, fake)
+
+    def _state(self) -> list[tf.Variable]:
+        return [*self.flow_variables, *self.disc_variables, *self.flow_adam.state, *self.disc_adam.state, self.buffer]
+
+    def save(self, path: Path) -> None:
+        """Write weights, optimisers, buffer, best weights, progress, seconds and history atomically."""
+        arrays: dict[str, np.ndarray] = {f"state_{i}": v.numpy() for i, v in enumerate(self._state())}
+        arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
+        arrays["progress"] = np.array(dataclasses.astuple(self.progress))
+        arrays["seconds"] = np.array(list(self.seconds.values()))
+        arrays["history"] = np.array([list(row.values()) for row in self.history])
+        arrays["history_names"] = np.array(list(self.history[0]) if self.history else [])
+        arrays["identity"] = np.array(self._identity())
+        write_arrays(path, arrays)
+
+    def load(self, path: Path) -> None:
+        """Continue from `save`. Raises ArtefactError if it belongs to another run."""
+        arrays = read_arrays(path)
+        if str(arrays.get("identity")) != self._identity():
+            raise ArtefactError(
+                f"checkpoint {path} is of another configuration or data set; delete it or choose another folder"
+            )
+        for index, variable in enumerate(self._state()):
+            variable.assign(arrays[f"state_{index}"])
+        self.best = [arrays[f"best_{index}"] for index in range(len(self.best))]
+        epoch, best_loss, best_epoch = arrays["progress"].tolist()
+        self.progress = Progress(int(epoch), best_loss, int(best_epoch))
+        self.seconds = dict(zip(self.seconds, arrays["seconds"].tolist()))
+        self.history = [dict(zip(arrays["history_names"].tolist(), row)) for row in arrays["history"].tolist()]
+
+    def _identity(self) -> str:
+        fixed: dict[str, Any] = self.train_config.to_dict()
+        fixed.pop("epochs")  # training may be prolonged
+        return f"{self.config} {fixed} {self.data_sha256}"

@@ -1,0 +1,109 @@
+"""What follows from the graphs alone, so that a space of one's own needs three methods only."""
+
+from __future__ import annotations
+
+import abc
+import itertools
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from invertnas.errors import OutOfDomainError
+from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs, graph_paths
+
+_EDGE = re.compile(r"(\d+)-(\d+)")
+
+
+class GraphSpace(abc.ABC):
+    """Base of search spaces; with `sample`, `is_valid` and the attributes it is an `invertnas.spaces.SearchSpace`.
+
+    The defaults suit cells of exactly `num_nodes` nodes in which a graph is an architecture and another graph is
+    another one. Where nodes are padded, isomorphic graphs are one architecture, or an edit is something else,
+    override what the space names otherwise.
+
+    Attributes:
+        name: short name used in paths and tables.
+        op_names: the operation vocabulary.
+        inner_ops: indices of the operations between input and output.
+        num_nodes: N, over all cells.
+        num_cells: cells side by side in an architecture.
+    """
+
+    name: str
+    op_names: tuple[str, ...]
+    inner_ops: tuple[int, ...]
+    num_nodes: int
+    num_cells: int = 1
+
+    @abc.abstractmethod
+    def sample(self, rng: np.random.Generator) -> ArchSpec:
+        """One architecture, uniformly at random where the space allows it."""
+
+    @abc.abstractmethod
+    def is_valid(self, arch: ArchSpec) -> bool:
+        """Whether the graph is a member of the space."""
+
+    def to_string(self, arch: ArchSpec) -> str:
+        """Operations in node order, then edges: ``input conv output 0-1 1-2``. Raises OutOfDomainError."""
+        if not self.is_valid(arch):
+            raise OutOfDomainError(f"got {arch}; expected an architecture of {self.name}")
+        return " ".join([*(self.op_names[op] for op in arch.ops), *(f"{a}-{b}" for a, b in arch.edges)])
+
+    def from_string(self, text: str) -> ArchSpec:
+        """Inverse of `to_string`. Raises OutOfDomainError for malformed text or another space's architecture."""
+        words = text.split()
+        matches = [_EDGE.fullmatch(word) for word in words]
+        ops = [word for word, match in zip(words, matches) if not match]
+        if not set(ops) <= set(self.op_names) or any(matches[: len(ops)]):
+            raise OutOfDomainError(
+                f"got {text!r}; expected operations of {self.name}, {', '.join(self.op_names)}, then edges as 0-1"
+            )
+        edges = sorted((int(match[1]), int(match[2])) for match in matches if match)
+        arch = ArchSpec(tuple(map(self.op_names.index, ops)), tuple(edges))
+        if not self.is_valid(arch):
+            raise OutOfDomainError(f"got {text!r}; expected an architecture of {self.name}")
+        return arch
+
+    def identity(self, arch: ArchSpec) -> str:
+        """The string: another one is another architecture. Raises OutOfDomainError for an invalid graph."""
+        return self.to_string(arch)
+
+    def isomorphism_class(self, arch: ArchSpec) -> str:
+        """The identity, as if no two architectures computed the same. Raises OutOfDomainError."""
+        return self.identity(arch)
+
+    def encode(self, archs: Sequence[ArchSpec]) -> GraphBatch:
+        """(B, N, F) one-hot operations and (B, N, N) directed adjacency of the graphs as they are."""
+        return encode_graphs(archs, self.num_nodes, len(self.op_names))
+
+    def decode(self, ops: IntArray, adjacency: IntArray) -> list[ArchSpec | None]:
+        """Architectures of (B, N) operation indices and (B, N, N) 0/1 entries; None where the graph is not valid."""
+        archs: list[ArchSpec | None] = []
+        for labels, entries in zip(ops.tolist(), adjacency != 0):
+            sources, targets = np.nonzero(entries)
+            forward = bool((sources < targets).all())
+            arch = ArchSpec(tuple(labels), tuple(zip(sources.tolist(), targets.tolist()))) if forward else None
+            archs.append(arch if arch is not None and self.is_valid(arch) else None)
+        return archs
+
+    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
+        """Operation sequences from the first to the last node, of the one cell."""
+        return (graph_paths(arch),)
+
+    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
+        """Valid graphs that differ in the operation of one node, then those that differ in one edge."""
+        edited = [
+            ArchSpec(arch.ops[:node] + (op,) + arch.ops[node + 1 :], arch.edges)
+            for node in range(len(arch.ops))
+            for op in self.inner_ops
+            if op != arch.ops[node]
+        ]
+        for pair in itertools.combinations(range(len(arch.ops)), 2):
+            edited.append(ArchSpec(arch.ops, tuple(sorted({*arch.edges} ^ {pair}))))
+        return [graph for graph in edited if self.is_valid(graph)]
+
+    def mutate(self, arch: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+        """One of the neighbours, uniformly."""
+        options = self.neighbours(arch)
+        return options[int(rng.integers(len(options)))]

@@ -1,0 +1,350 @@
+"""Initial strategies in the experiments: names, records, flags of the tables, and Table 4."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import initial, initial_report, reference
+from experiments.initial import BARE_INIT, DEFAULT_INIT, INITS, initial_settings, open_initial, scores_folder
+from experiments.initial_report import initial_sets, write_initial
+from experiments.methods import MethodArguments, build, title_of, variant_name
+from experiments.paper import INITIAL_KL, PAPER_NAME, TABLE4_NAME, printed_value
+from experiments.presets import PRESETS
+from experiments.rank_divergence import divergences
+from experiments.reference import reference_accuracies
+from experiments.runner import SearchTask, run_search
+from experiments.tables import TABLES, Place
+from invertnas.benchmarks.nasbench201 import NASBench201Analysis
+from invertnas.errors import ArtefactError, ConfigError, DataMissingError
+from invertnas.initial import RandomInitial
+from invertnas.io import read_json, write_json
+from invertnas.proxies.cache import DATA, score_path, write_scores
+from invertnas.spaces import ArchSpec
+from invertnas.spaces.base import SearchSpace
+from tests.fakes import METHOD, OPTIMUM, SPACE, FakeBenchmark, FakeSurrogate, Stop, register, score, stop, task
+from tests.test_experiments_cli import parse
+
+TABLE4 = TABLES["table4"]
+PLACE = Place("nasbench201", "cifar100", (150,))
+
+
+class Neighbours:
+    """The neighbourhood of the optimum, in an order of the seed; implements `InitialStrategy`."""
+
+    name = "proxy"
+
+    def choose(self, space: SearchSpace, count: int, seed: int) -> list[ArchSpec]:
+        near = list(dict.fromkeys(n for arch in SPACE.neighbours(OPTIMUM) for n in SPACE.neighbours(arch)))
+        return [near[index] for index in np.random.default_rng(seed).permutation(len(near))[:count]]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"name": self.name}
+
+
+class Missing(Neighbours):
+    """A strategy without its weights."""
+
+    name = "alignflow"
+
+    def choose(self, space: SearchSpace, count: int, seed: int) -> list[ArchSpec]:
+        raise DataMissingError("no alignflow_nb201.json; run `make train_alignflow_nb201` or restore the file")
+
+
+def opened(name: str, *_: Any) -> Any:
+    return {"random": RandomInitial, "proxy": Neighbours, "alignflow": Missing}[name]()
+
+
+def test_a_random_start_keeps_the_paths_of_committed_results() -> None:
+    assert variant_name("invertnas", "fast", None) == variant_name("invertnas", "fast", None, "random") == "invertnas"
+    assert variant_name("invertnas", "paper", 3, "proxy") == "invertnas-paper-k3-init_proxy"
+    assert variant_name("bananas", "paper", 3, "proxy") == "bananas"
+    assert task(Path("o"), method="invertnas").path == Path("o/searches/invertnas/nasbench201/cifar100/q16/seed_3.json")
+    moved = task(Path("o"), method="invertnas", init="alignflow")
+    assert moved.path.parts[2] == moved.name == "invertnas-init_alignflow"
+    assert moved.labels_of_method() == {"preset": "fast", "init": "alignflow"}
+    assert task(Path("o"), method="random", init="proxy").labels_of_method() == {
+        "preset": "published",
+        "init": "random",
+    }
+    assert BARE_INIT == "random" and DEFAULT_INIT in INITS
+
+
+def test_variants_are_titled() -> None:
+    assert title_of("invertnas-init_proxy") == "InvertNAS, zero-cost proxy start"
+    assert title_of("invertnas_single-k3-init_alignflow") == "InvertNAS (single), 3 INNs, AlignFlow start"
+
+
+def test_unknown_strategies_and_spaces_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="got initial strategy 'best'; expected one of random, proxy, alignflow"):
+        open_initial("best", SPACE, tmp_path)
+    with pytest.raises(ConfigError, match="'proxy' on 'tiny'"):
+        initial_settings("proxy", "tiny")
+
+
+@pytest.mark.parametrize(("name", "file"), [("proxy", "nwot"), ("alignflow", "nwot_reduced")])
+def test_missing_scores_name_the_target_that_makes_them(
+    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(initial, "DATA", tmp_path / "package")
+    strategy = open_initial(name, SPACE, tmp_path)
+    with pytest.raises(DataMissingError, match=f"nasbench201_{file}.npz; run .*score_proxy --space=nasbench201"):
+        strategy.choose(SPACE, 30, 0)
+
+
+def test_scores_beside_the_weights_come_before_those_of_the_package(tmp_path: Path) -> None:
+    assert scores_folder("nasbench_nlp", tmp_path, reduced=True) == DATA
+    (tmp_path / "nasbench_nlp_epsinas_reduced.npz").write_bytes(b"")
+    assert scores_folder("nasbench_nlp", tmp_path, reduced=True) == tmp_path
+    assert scores_folder("nasbench_nlp", tmp_path, reduced=False) == DATA
+
+
+def test_strategies_read_score_files_and_translations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scores of the folder of the weights, by the file format of the package; AlignFlow replaced."""
+    reduced = [arch for arch in SPACE.all() if 5 not in arch.ops]
+    about = {"space": "nasbench201", "proxy": "nwot"}
+    for archs, kind in ((list(SPACE.all()), False), (reduced, True)):
+        path = score_path("nasbench201", "nwot", reduced=kind, folder=tmp_path)
+        write_scores(path, archs, np.array([score(arch) for arch in archs]), about | {"reduced": kind})
+    full = open_initial("proxy", SPACE, tmp_path).choose(SPACE, 30, 0)
+    assert min(map(score, full)) > np.quantile([score(arch) for arch in SPACE.all()], 0.95)
+    monkeypatch.setattr("invertnas.alignflow.load_alignflow", lambda folder, space, gvae: f"flow of {gvae}")
+    calls: list[tuple[Any, Any]] = []
+
+    def translate(model: Any, gvae: Any, space: SearchSpace, archs: list[ArchSpec]) -> list[ArchSpec | None]:
+        calls.append((model, gvae))
+        return [None if index % 3 == 0 else arch for index, arch in enumerate(archs)]
+
+    monkeypatch.setattr("invertnas.alignflow.translate", translate)
+    found = open_initial("alignflow", SPACE, tmp_path, "a GVAE").choose(SPACE, 30, 0)
+    assert len(found) == 30 and not any(5 in arch.ops for arch in found)
+    assert calls and set(calls) == {("flow of a GVAE", "a GVAE")}
+
+
+@pytest.mark.parametrize("name", INITS)
+def test_settings_are_those_of_the_strategy(name: str, tmp_path: Path) -> None:
+    """The runner compares them without reading scores or weights."""
+    settings = initial_settings(name, "nasbench201")
+    assert open_initial(name, SPACE, tmp_path).to_dict() == settings == json.loads(json.dumps(settings))
+    assert settings["name"] == name and settings.get("proxy", "nwot") == "nwot"
+    assert initial_settings("proxy", "nasbench_nlp")["proxy"] == "epsinas"
+
+
+def test_an_interrupted_search_does_not_go_on_from_another_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch)
+    bench = FakeBenchmark(16, before=lambda number: stop() if number == 11 else None)
+    monkeypatch.setattr("experiments.runner.open_benchmark", lambda name, budget: bench)
+    chosen = task(tmp_path, dataset="cifar10")
+    with pytest.raises(Stop):
+        run_search(chosen)
+    other = task(tmp_path, dataset="cifar10", init="proxy")
+    assert METHOD + "-init_proxy" in other.path.parts
+    shutil.copytree(chosen.partial, other.partial)
+    monkeypatch.setattr("experiments.runner.open_benchmark", lambda name, budget: FakeBenchmark(budget))
+    with pytest.raises(ArtefactError, match="is of another setting"):
+        run_search(other)
+
+
+def store(chosen: SearchTask, settings: dict[str, Any] | None) -> dict[str, Any]:
+    """A finished result file of a task, with stored settings of the initial strategy."""
+    config = PRESETS["fast"].to_dict() | ({} if settings is None else {"init": settings})
+    record = {"method": chosen.name, "preset": "fast", "init": chosen.init, "queries": 16, "seed": 3, "config": config}
+    write_json(chosen.path, record)
+    return dict(read_json(chosen.path))
+
+
+def test_a_result_of_other_settings_of_the_strategy_is_refused(tmp_path: Path) -> None:
+    settings = initial_settings("proxy", "nasbench201")
+    chosen = task(tmp_path, method="invertnas", init="proxy")
+    checked = settings | {"files": {"scores.npz": "0123"}}
+    assert store(chosen, checked) == run_search(chosen)
+    for changed in (settings | {"share": 1.0}, None, {"name": "random"}):
+        store(chosen, changed)
+        with pytest.raises(ArtefactError, match="another setting"):
+            run_search(chosen)
+    bare = task(tmp_path, method="invertnas")
+    for known in (None, {"name": "random"}):
+        assert store(bare, known) == run_search(bare)
+
+
+def test_a_search_starts_from_the_set_of_its_strategy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Model:
+        class config:
+            flat_dim = 128
+
+    monkeypatch.setattr("invertnas.gvae.pretrained.load_gvae", lambda *_: Model)
+    monkeypatch.setattr("invertnas.predictor.InvertiblePredictor", lambda *_, **__: FakeSurrogate())
+    monkeypatch.setattr("experiments.methods.open_initial", opened)
+    (tmp_path / "nasbench201_nwot.npz").write_bytes(b"scores")
+    files = {"proxy": {"files": {"nasbench201_nwot.npz": hashlib.sha256(b"scores").hexdigest()}}}
+    for init in ("random", "proxy"):
+        optimizer, config = build("invertnas", MethodArguments(SPACE, 40, "fast", None, tmp_path, 5, init))
+        assert optimizer.ask() == opened(init).choose(SPACE, 30, 5)
+        assert config == PRESETS["fast"].to_dict() | {"init": {"name": init} | files.get(init, {})}
+    with pytest.raises(DataMissingError, match="make train_alignflow_nb201"):
+        build("invertnas", MethodArguments(SPACE, 40, "fast", None, tmp_path, 5, "alignflow"))
+
+
+def names(tasks: Any) -> list[tuple[str, str]]:
+    """(variant, benchmark) of the tasks of a table, in order."""
+    assert isinstance(tasks, list), tasks
+    return [(chosen["name"], chosen["benchmark"]) for chosen in tasks]
+
+
+def test_the_flag_sets_the_start_of_any_table() -> None:
+    common = ["--table=table2", "--trials=1"]
+    proxy, random, both, paper = parse(
+        [*common, "--init=proxy"],
+        [*common, "--init=random"],
+        ["--table=table17", "--init=alignflow"],
+        [*common, "--init=proxy", "--preset=paper", "--methods=invertnas"],
+    )
+    baselines = {row.method for row in TABLES["table2"].rows if not row.method.startswith("invertnas")}
+    assert {name for name, _ in names(proxy)} == baselines | {"invertnas_single-init_proxy", "invertnas-init_proxy"}
+    assert {name for name, _ in names(random)} == baselines | {"invertnas_single", "invertnas"}
+    assert {name for name, _ in names(both)} == {"invertnas-init_alignflow", "invertnas-fast_mean-init_alignflow"}
+    assert {name for name, _ in names(paper)} == {"invertnas-paper-init_proxy"}
+
+
+def test_table_4_compares_the_strategies() -> None:
+    common, single = ["--table=table4", "--trials=1"], "--methods=invertnas_single"
+    own, proxy, singles, one, place = parse(
+        common,
+        [*common, "--init=proxy"],
+        [*common, single],
+        [*common, single, "--init=alignflow", "--benchmark=nasbench301"],
+        [*common, "--benchmark=nasbench201", "--dataset=cifar10"],
+    )
+    every = {"invertnas", "invertnas-init_proxy", "invertnas-init_alignflow"}
+    assert {name for name, _ in names(own)} == every and len(own) == 3 * 6
+    assert {name for name, _ in names(proxy)} == {"invertnas-init_proxy"} and len(proxy) == 6
+    assert {name for name, _ in names(singles)} == {name.replace("invertnas", "invertnas_single") for name in every}
+    assert names(one) == [("invertnas_single-init_alignflow", "nasbench301")]
+    assert {chosen for _, chosen in names(place)} == {"nasbench201"} and len(place) == 3
+
+
+def test_flags_that_do_not_go_together() -> None:
+    cases = {
+        ("--table=table4", "--benchmark=nasbench1"): "OutOfDomainError: got benchmark 'nasbench1'; expected one of",
+        ("--table=table4", "--benchmark=nasbench301", "--dataset=ptb"): "OutOfDomainError: table4 has no data set ptb",
+        ("--table=table2", "--kl_only"): "ConfigError: got --kl_only with table2",
+    }
+    for told, expected in zip(parse(*map(list, cases)), cases.values()):
+        assert isinstance(told, str) and told.startswith(expected)
+
+
+def test_the_papers_table_4_is_complete() -> None:
+    """A mistyped key would lose a number silently."""
+    for place in TABLE4.places:
+        divergence = INITIAL_KL[place.benchmark, place.dataset]
+        assert set(divergence) == set(INITS)
+        assert all(
+            a <= p <= r for a, p, r in zip(*(divergence[init] for init in ("alignflow", "proxy", "random")))
+        ) or (
+            place.benchmark == "nasbench101"  # whose proxy is worse than random at 3 %
+        )
+        for row in TABLE4.rows:
+            value = printed_value(TABLE4_NAME, place.benchmark, place.dataset, row.variant, *place.budgets)
+            assert (value.val is not None) == (row.method == "invertnas")
+
+
+def test_other_tables_print_one_number_for_all_strategies() -> None:
+    for variant in ("invertnas", "invertnas-fast_mean", "invertnas-k5"):
+        values = [
+            printed_value(PAPER_NAME, "nasbench201", "imagenet16-120", variant + s, 192) for s in ("", "-init_proxy")
+        ]
+        assert values[0] == values[1] and values[0].val is not None
+
+
+def record(init: str, seed: int, val: float) -> dict[str, Any]:
+    """A finished search of Table 4."""
+    variant = variant_name("invertnas", "fast", None, init)
+    return {
+        **{"method": variant, "benchmark": "nasbench201", "dataset": "cifar100", "preset": "fast", "init": init},
+        **{"labels": "embedded table", "members": 10, "seed": seed, "queries": 150, "best_arch": "a", "best_val": val},
+        **{"test_at_best_val": 0.7, "best_test_seen": 0.71, "wall_s": 1.0, "curve": [{"arch": "a", "val": val}]},
+    }
+
+
+def test_table_4_has_accuracies_divergences_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(initial_report, "open_initial", opened)
+    records = [record("random", seed, 0.72 + seed / 100) for seed in range(2)]
+    text = write_initial(tmp_path, TABLE4, records, [PLACE], range(3), tmp_path)
+    assert (tmp_path / "table4.md").read_text(encoding="utf-8") == text
+    lines = text.splitlines()
+    assert lines[0] == "# Table 4: initial sampling strategies" and lines[2] == "## CIFAR-100 (NAS-Bench-201)"
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+    assert [row[:2] for row in rows] == [
+        ["Initial set", "Method"],
+        ["Best of the labels", ""],
+        ["random", "InvertNAS"],
+        ["zero-cost proxy", "not searched yet"],
+        ["AlignFlow", "not searched yet"],
+    ]
+    assert len({len(row) for row in rows}) == 1 and rows[1][4:6] == ["73.49", "73.51"]
+    assert rows[2][2:6] == ["150", "2", "72.50 ± 0.50 (73.49)", "70.00 ± 0.00 (73.51)"]
+    assert rows[4][6:] == ["– (0.001796)", "– (0.000876)", "– (0.000704)", "–", "–"]
+    assert "No initial sets by AlignFlow: no alignflow_nb201.json; run `make train_alignflow_nb201`" in text
+    frame = pd.read_csv(tmp_path / "table4_kl.csv")
+    assert len(frame) == 2 * 3 * 3 and set(frame["cells"]) == {90} and set(frame["trials"]) == {3}
+    chosen = [arch for seed in range(3) for arch in Neighbours().choose(SPACE, 30, seed)]
+    analysis = NASBench201Analysis()
+    vals, own = analysis.table("cifar100")["val"], [analysis.validation_accuracy(arch, "cifar100") for arch in chosen]
+    places = [np.mean(vals > value) + np.mean(vals == value) / 2 for value in own]
+    expected = [d.ideal_from_sampled for d in divergences(np.array(places))]
+    at = frame[(frame["init"] == "proxy") & (frame["bandwidth"] == 0.02)]
+    np.testing.assert_allclose(at["kl"], expected, atol=1e-5)
+    assert rows[3][6].startswith(f"{expected[0]:.3f} (0.007344)")
+    assert [path.name for path in (tmp_path / "figures").iterdir()] == ["table4_nasbench201_cifar100.png"]
+    assert (tmp_path / "figures" / "table4_nasbench201_cifar100.png").stat().st_size > 10_000
+
+
+def test_sets_do_not_depend_on_the_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    class Counted(Neighbours):
+        def choose(self, space: SearchSpace, count: int, seed: int) -> list[ArchSpec]:
+            calls.append(seed)
+            return super().choose(space, count, seed)
+
+    monkeypatch.setattr(initial_report, "open_initial", lambda *_: Counted())
+    places = [place for place in TABLE4.places if place.benchmark == "nasbench201"]
+    sets = initial_sets(places, ["proxy"], range(2), tmp_path, tmp_path)
+    assert calls == [0, 1] and [found.dataset for found in sets] == ["cifar10", "cifar100", "imagenet16-120"]
+    assert not np.array_equal(sets[0].ranks, sets[1].ranks)
+
+
+def test_a_table_is_its_own_reference(tmp_path: Path) -> None:
+    vals = reference_accuracies("nasbench201", "cifar100", tmp_path)
+    assert len(vals) == 15_625 and list(tmp_path.iterdir()) == []
+
+
+def test_a_sample_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    labels = ["surrogate 1"]
+
+    def bench(name: str, budget: int) -> FakeBenchmark:
+        made = FakeBenchmark(budget, before=asked.append)
+        monkeypatch.setattr(made, "labels", labels[0], raising=False)
+        return made
+
+    monkeypatch.setattr(reference, "open_analysis", lambda name: object())
+    monkeypatch.setattr(reference, "open_benchmark", bench)
+    monkeypatch.setattr(reference, "space_of", lambda name: SPACE)
+    monkeypatch.setattr(reference, "SAMPLE", 40)
+    first = reference_accuracies("nasbench301", "cifar10", tmp_path)
+    expected = [score(arch) for arch in RandomInitial().choose(SPACE, 40, reference.SEED)]
+    assert first.tolist() == expected and len(asked) == 40
+    assert reference_accuracies("nasbench301", "cifar10", tmp_path).tolist() == expected and len(asked) == 40
+    labels[0] = "surrogate 2"
+    reference_accuracies("nasbench301", "cifar10", tmp_path)
+    assert len(asked) == 80

@@ -1,0 +1,105 @@
+"""The base class of search spaces, and the example of a space of one's own."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from experiments.own_space import OwnSpace, accuracy, search
+from invertnas.errors import OutOfDomainError
+from invertnas.spaces import ArchSpec, GraphSpace, NASBench201Space, SearchSpace
+
+SPACE = OwnSpace()
+PAIRS = list(itertools.combinations(range(5), 2))
+GRAPHS = [
+    ArchSpec((0, *inner, 1), tuple(pair for pair, present in zip(PAIRS, bits) if present))
+    for bits in itertools.product((False, True), repeat=len(PAIRS))
+    for inner in itertools.product(SPACE.inner_ops, repeat=3)
+]
+EVERY = [graph for graph in GRAPHS if SPACE.is_valid(graph)]
+
+
+def reachable(edges: set[tuple[int, int]], start: int) -> set[int]:
+    found = {start}
+    for _ in range(5):
+        found |= {target for source, target in edges if source in found}
+    return found
+
+
+def test_members_are_the_graphs_without_idle_nodes() -> None:
+    for graph in GRAPHS[::11]:
+        edges = set(graph.edges)
+        wanted = all(node in reachable(edges, 0) and 4 in reachable(edges, node) for node in range(5))
+        assert SPACE.is_valid(graph) == wanted
+    assert len(EVERY) == 3294 and isinstance(SPACE, SearchSpace)
+
+
+def test_strings_and_graphs_go_there_and_back() -> None:
+    some = EVERY[::37]
+    texts = [SPACE.to_string(arch) for arch in EVERY]
+    assert len(set(texts)) == len(EVERY)
+    assert [SPACE.from_string(SPACE.to_string(arch)) for arch in some] == some
+    graphs = SPACE.encode(some)
+    assert SPACE.decode(graphs.ops.argmax(axis=-1), graphs.adjacency.astype(np.int64)) == some
+    assert [SPACE.identity(arch) for arch in some] == [SPACE.isomorphism_class(arch) for arch in some]
+
+
+def test_graphs_outside_the_space_are_refused() -> None:
+    graphs = SPACE.encode(EVERY[:4])
+    ops, adjacency = graphs.ops.argmax(axis=-1), graphs.adjacency.astype(np.int64)
+    ops[0, 1] = 1  # a second output
+    adjacency[1, 4, 2] = 1  # an edge against the order
+    adjacency[2, 2] = 0  # an idle node
+    assert SPACE.decode(ops, adjacency) == [None, None, None, EVERY[3]]
+    good = SPACE.to_string(EVERY[3])
+    for text in ("", good + " 0-9", good + " 3-1", good + " " + good.split()[-1], good.replace("input", "image")):
+        with pytest.raises(OutOfDomainError):
+            SPACE.from_string(text)
+    with pytest.raises(OutOfDomainError, match="expected operations of own"):
+        SPACE.from_string("0-1 " + good)
+    for name in ("to_string", "identity", "isomorphism_class"):
+        with pytest.raises(OutOfDomainError, match="expected an architecture of own"):
+            getattr(SPACE, name)(ArchSpec((0, 2, 2, 2, 1), ((0, 1),)))
+
+
+def test_samples_are_uniform() -> None:
+    rng = np.random.default_rng(0)
+    counts: dict[int, int] = {}
+    for _ in range(1500):
+        arch = SPACE.sample(rng)
+        counts[len(arch.edges)] = counts.get(len(arch.edges), 0) + 1
+    for size, count in counts.items():
+        share = np.mean([len(arch.edges) == size for arch in EVERY])
+        assert abs(count / 1500 - share) < 4 * np.sqrt(share / 1500)
+
+
+def test_neighbours_are_the_members_one_edit_away() -> None:
+    def edits(a: ArchSpec, b: ArchSpec) -> int:
+        return sum(x != y for x, y in zip(a.ops, b.ops)) + len(set(a.edges) ^ set(b.edges))
+
+    rng = np.random.default_rng(0)
+    for arch in EVERY[::400]:
+        near = SPACE.neighbours(arch)
+        assert len(set(near)) == len(near) and set(near) == {other for other in EVERY if edits(arch, other) == 1}
+        assert {SPACE.mutate(arch, rng) for _ in range(400)} == set(near)
+
+
+def test_the_defaults_give_a_shipped_space_its_own_neighbours_and_decodes() -> None:
+    space, rng = NASBench201Space(), np.random.default_rng(0)
+    archs = [space.sample(rng) for _ in range(20)]
+    for arch in archs:
+        assert GraphSpace.neighbours(space, arch) == space.neighbours(arch)
+    graphs = space.encode(archs)
+    ops, adjacency = graphs.ops.argmax(axis=-1), graphs.adjacency.astype(np.int64)
+    ops[3, 2], adjacency[7, 0, 3] = 0, 1
+    assert GraphSpace.decode(space, ops, adjacency) == space.decode(ops, adjacency)
+
+
+def test_the_example_finds_better_than_random() -> None:
+    found = search(queries=25, samples=400, epochs=5)
+    values = list(found.values())
+    assert len(values) == 25 and values == [accuracy(SPACE.from_string(text)) for text in found]
+    assert max(values) > np.mean(values[:10]) + 2 * np.std(values[:10])
+    assert np.mean(values[10:]) > np.mean(values[:10])
