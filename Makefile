@@ -119,6 +119,7 @@ tradeoff: $(STAMP) ## Cost against accuracy over all settings searched, and the 
 all_nb201: $(STAMP) ## From nothing on NAS-Bench-201: GVAE, proxy, AlignFlow, searches, table; EPOCHS= TRIALS= WORK=.
 	$(BIN)/python -m experiments.all_nb201 $(call flag,work,WORK) $(call flag,pretrained,PRETRAINED) \
 		$(call flag,out,OUT) $(call flag,epochs,EPOCHS) $(call flag,alignflow_epochs,ALIGNFLOW_EPOCHS) \
+		$(call flag,cells,CELLS) \
 		$(call flag,init,INIT) $(call flag,methods,METHODS) $(call flag,dataset,DATASETS) \
 		$(call flag,preset,PRESET) $(call flag,queries,QUERIES) $(call flag,trials,TRIALS) $(call flag,seed,SEED)
 

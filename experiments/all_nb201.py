@@ -30,6 +30,9 @@ _PRETRAINED = flags.DEFINE_string(
 )
 _OUT = flags.DEFINE_string("out", None, "Results folder; default: <work>/results.", flag_values=FLAGS)
 _EPOCHS = flags.DEFINE_integer("epochs", None, "Upper bound on the GVAE's epochs.", lower_bound=1, flag_values=FLAGS)
+_CELLS = flags.DEFINE_integer(
+    "cells", None, "Cells scored of each space, at random; default: all.", lower_bound=1, flag_values=FLAGS
+)
 _ALIGNFLOW_EPOCHS = flags.DEFINE_integer(
     "alignflow_epochs", None, "Upper bound on AlignFlow's epochs.", lower_bound=1, flag_values=FLAGS
 )
@@ -74,7 +77,13 @@ def phases() -> list[Phase]:
     search |= {name: ",".join(values) if values else None for name, values in lists.items()}
     search |= {"preset": None if _PRESET.value == DEFAULT else _PRESET.value, "queries": _QUERIES.value}
     search |= {"trials": _TRIALS.value, "seed": _SEED.value, "out": out, "pretrained": pretrained}
-    scores: dict[str, Any] = {"space": SPACE, "seed": _SEED.value, "out": pretrained, "work": work}
+    scores: dict[str, Any] = {
+        "space": SPACE,
+        "count": _CELLS.value,
+        "seed": _SEED.value,
+        "out": pretrained,
+        "work": work,
+    }
     return [
         Phase("GVAE", "pretrain_gvae", common | {"epochs": _EPOCHS.value}),
         *(

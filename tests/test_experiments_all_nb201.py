@@ -84,9 +84,10 @@ def test_shipped_files_are_not_touched_unless_asked(tmp_path: Path) -> None:
 
 
 def test_flags_reach_the_scripts_that_know_them() -> None:
-    given = {"epochs": 3, "alignflow_epochs": 4, "trials": 2, "queries": 40, "seed": 5, "preset": "paper"}
+    given = {"epochs": 3, "alignflow_epochs": 4, "trials": 2, "queries": 40, "seed": 5, "preset": "paper", "cells": 60}
     with set_flags(all_nb201.FLAGS, **given, methods=["invertnas", "random"], dataset=["cifar10"], init="proxy"):
         chain = phases()
+    assert all("--count=60" in phase.arguments for phase in chain[1:3])
     assert "--epochs=3" in chain[0].arguments and "--epochs=4" in chain[-2].arguments
     assert chain[-1].arguments[:5] == [
         *("--table=table2", "--benchmark=nasbench201", "--init=proxy", "--methods=invertnas,random"),
