@@ -108,10 +108,12 @@ def ranks(sources: list[ArchSpec], images: list[ArchSpec | None]) -> dict[str, d
     Returns:
         For each data set, mean ranks as fractions, 0 the best, 0.5 a random cell: of the sources and of their
         translations, for the `TOP` sources with most parameters and for all; and Spearman's correlation of the
-        accuracies of sources and translations.
+        accuracies of sources and translations. Empty if fewer than two translations are valid.
     """
     analysis, found = NASBench201Analysis(), dict[str, dict[str, float]]()
     pairs = [(analysis.index(s), analysis.index(t)) for s, t in zip(sources, images) if t is not None]
+    if len(pairs) < 2:
+        return found
     source, image = np.array(pairs).T
     order = np.argsort(-analysis.table("cifar10")["params"][source], kind="stable")[:TOP]
     for dataset in ("cifar10", "cifar100", "imagenet16-120"):
@@ -148,10 +150,11 @@ def report(head: dict[str, Any], runs: dict[str, dict[str, Any]]) -> str:
         "|---" * 13 + "|",
     ]
     for name, run in runs.items():
-        metrics, rank = run["metrics"], run["ranks"]["cifar10"]
+        metrics, rank = run["metrics"], run["ranks"].get("cifar10", {})
         shares = [metrics[key] for key in ("validity", "changed", "distinct", "kept_ops")]
         shares += [metrics["ops"]["translated"]["nor_conv_3x3"], metrics["ops_distance"]]
-        shares += [run["losses"]["val_discriminator"], rank["translated"], rank["top_translated"], rank["spearman"]]
+        shares.append(run["losses"]["val_discriminator"])
+        shares += [rank.get(key, float("nan")) for key in ("translated", "top_translated", "spearman")]
         cells = [name, f"{metrics['cycle_error']:.1e}", *(f"{value:.3f}" for value in shares), f"{run['cpu_s']:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -49,6 +49,7 @@ def test_ranks_of_translations() -> None:
     assert first["sources"] != same["sources"]
     constant = alignflow_sweep.ranks(sources, [sources[index % 2] for index in range(len(sources))])["cifar100"]
     assert abs(constant["spearman"]) < 0.2
+    assert alignflow_sweep.ranks(sources, [None] * len(sources)) == {}
 
 
 def test_a_stored_sweep_is_reported_without_training(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ class AlignFlowConfig:
 class AlignFlowTrainConfig:
     """Objective and optimisation (paper Appendix H, Table 11; AlignFlow, Grover et al., 2020).
 
-    The paper leaves `nll_weight`, `noise`, `buffer` and the standardisation open; the defaults come from
-    short runs on NAS-Bench-201, and `make alignflow_sweep` compares them with others.
+    The paper leaves `nll_weight`, `noise`, `buffer` and the standardisation open; what they do is measured
+    in results/alignflow_sweep_nasbench201.md.
 
     Attributes:
         nll_weight: lambda, factor of the negative log-likelihood, summed over the D features.
