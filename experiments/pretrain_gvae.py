@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
 
     space = entry.space()
     graphs = training_graphs(entry, space, FLAGS.seed)
-    config = gvae_config(entry, space)
+    config = gvae_config(entry, space, FLAGS.setting)
     train = dataclasses.replace(getattr(entry, FLAGS.setting), seed=FLAGS.seed)
     train = dataclasses.replace(train, epochs=FLAGS.epochs or train.epochs)
     trainer = GVAETrainer(config, train, graphs)

@@ -29,8 +29,8 @@ class Pretraining:
         paper: the paper's optimisation.
         fast: ours for two CPU cores, the default where it differs: larger batches, and patience counted
             so that the rate falls within the shorter run.
-        node_positions: whether the encoder sees the order of the nodes, see `GVAEConfig`.
-        kl_weight: factor of the KL divergence (paper: 0.16).
+        node_positions: of the fast setting, whether the encoder sees the order of the nodes (`GVAEConfig`).
+        kl_weight: of the fast setting, factor of the KL divergence (paper: 0.16).
     """
 
     space: Callable[[], SearchSpace]
@@ -139,16 +139,17 @@ def training_graphs(entry: Pretraining, space: SearchSpace, seed: int) -> GraphB
     return split_cells(space.encode(list(entry.archs(space, seed))), space.num_cells)
 
 
-def gvae_config(entry: Pretraining, space: SearchSpace) -> GVAEConfig:
-    """Architecture of the GVAE for a space."""
-    return GVAEConfig(
+def gvae_config(entry: Pretraining, space: SearchSpace, setting: str = "fast") -> GVAEConfig:
+    """Architecture of the GVAE for a space; the setting "paper" leaves out what the paper has not."""
+    config = GVAEConfig(
         num_nodes=space.num_nodes // space.num_cells,
         num_ops=len(space.op_names),
         latent_dim=entry.latent_dim,
-        node_positions=entry.node_positions,
-        kl_weight=entry.kl_weight,
         cells=space.num_cells,
     )
+    if setting == "paper":
+        return config
+    return dataclasses.replace(config, node_positions=entry.node_positions, kl_weight=entry.kl_weight)
 
 
 def held_out(graphs: GraphBatch, rows: IntArray, cells: int) -> GraphBatch:

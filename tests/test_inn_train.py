@@ -51,7 +51,7 @@ def traced() -> tuple[INNTrainer, dict[str, np.ndarray]]:
 
 @pytest.fixture
 def model(traced: tuple[INNTrainer, dict[str, np.ndarray]]) -> Iterator[INNTrainer]:
-    """That trainer as new. (Learning rate, batch size and loss weights are fixed in its trace.)"""
+    """That trainer as new. (Batch size and loss weights are fixed in its trace.)"""
     shared, start = traced
     shared.load_state(start)
     yield shared

@@ -29,7 +29,10 @@ def test_dimension_of_the_latent_is_the_papers(name: str, dim: int) -> None:
 
 def test_dimension_of_nasbench_nlp() -> None:
     entry = pretraining("nasbench_nlp")
-    assert gvae_config(entry, entry.space()).flat_dim == 280
+    ours, paper = (gvae_config(entry, entry.space(), setting) for setting in ("fast", "paper"))
+    assert ours.flat_dim == paper.flat_dim == 280
+    assert (ours.node_positions, ours.kl_weight) == (True, 0.02)
+    assert (paper.node_positions, paper.kl_weight) == (False, 0.16)
 
 
 def test_unknown_space_is_refused() -> None:

@@ -32,13 +32,13 @@ def samples(space: Any, count: int) -> list[ArchSpec]:
 
 def assert_same_kernel(found: Any, expected: Any) -> None:
     """Equal numbers of units, and codes equal but for inputs that rounding takes across zero."""
-    assert (np.diag(found) == np.diag(expected)).all() and np.diag(expected)[0] >= 960  # those of the reductions
+    assert (np.diag(found) == np.diag(expected)).all() and np.diag(expected)[0] > 1000
     assert np.abs(found - expected).max() <= 2e-4 * expected.max()
 
 
 @pytest.mark.parametrize("cells", [1, 2])
 def test_nb201_kernels_are_those_of_the_plain_networks(cells: int) -> None:
-    config = NWOTConfig(channels=6, cells=cells, batch=4, image_size=8, seed=3)
+    config = NWOTConfig(channels=8, cells=cells, batch=4, image_size=8, seed=3)
     network = NB201Network(config)
     fixed = [(CONV3,) * 6, (POOL,) * 6, DEAD_END, (SKIP, NONE, SKIP, NONE, CONV1, POOL), (NONE,) * 6]
     for arch in [*map(NB201.from_cell_ops, fixed), *samples(NB201, 6)]:

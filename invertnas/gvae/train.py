@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,9 @@ from invertnas.gvae.model import CHUNK, GVAE
 from invertnas.io import read_arrays, sha256_arrays, write_arrays
 from invertnas.seeding import generator, tf_seed
 from invertnas.spaces.spec import GraphBatch, IntArray
+from invertnas.training import Report, run_to_end
 
 TERMS = ("node", "edge", "kl", "total")
-CHECKPOINT_EVERY_S = 60.0
 
 
 @dataclasses.dataclass
@@ -73,28 +71,9 @@ class GVAETrainer:
         self.best = self._weights()
         self.history: list[dict[str, float]] = []
 
-    def run(
-        self, checkpoint: Path | None = None, report: Callable[[int, dict[str, float]], None] | None = None
-    ) -> GVAE:
-        """Train to the end and return the model with the best weights.
-
-        Args:
-            checkpoint: file to resume from and to write to about once a minute.
-            report: called after each epoch with the epoch number and its losses.
-        """
-        if checkpoint is not None and checkpoint.exists():
-            self.load(checkpoint)
-        saved_at = time.monotonic()
-        while not self.finished:
-            losses = self.run_epoch()
-            if report is not None:
-                report(self.progress.epoch, losses)
-            if checkpoint is not None and time.monotonic() - saved_at > CHECKPOINT_EVERY_S:
-                self.save(checkpoint)
-                saved_at = time.monotonic()
-        if checkpoint is not None:
-            self.save(checkpoint)
-        self.model.set_weights(self.best)
+    def run(self, checkpoint: Path | None = None, report: Report | None = None) -> GVAE:
+        """Train to the end and return the model with the best weights; see `run_to_end`."""
+        run_to_end(self, checkpoint, report)
         return self.model
 
     @property
