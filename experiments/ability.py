@@ -17,7 +17,6 @@ Latents are encoder means of the training part, of whole architectures where the
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -195,7 +194,6 @@ def main(argv: Sequence[str]) -> int:
     """Measure every space whose weights are there, then write table and figure."""
     if len(argv) > 1:
         raise ConfigError(f"got {list(argv[1:])}; expected flags only")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     rows: list[dict[str, Any]] = []
     for name in _SPACES.value:
         pretraining(name)

@@ -9,7 +9,6 @@ python -m experiments.alignflow_sweep
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from tqdm import tqdm
 
 from experiments import cli
 from experiments.alignment import domains, held_out_metrics
-from experiments.pool import limit_threads
+from experiments.cores import limit_threads
 from invertnas.benchmarks.nasbench201 import NASBench201Analysis
 from invertnas.io import read_json, versions, write_json, write_text
 from invertnas.spaces.spec import ArchSpec
@@ -56,7 +55,6 @@ def main(argv: Sequence[str]) -> None:
     """Train every setting that is missing, and write both files after each."""
     if len(argv) > 1 or not set(_SETTINGS.value) <= set(SETTINGS):
         raise app.UsageError(f"got {argv[1:]} and settings {_SETTINGS.value}; expected some of {', '.join(SETTINGS)}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     path = Path(_OUT.value) / f"{NAME}.json"
     head = {"epochs": _EPOCHS.value, "seed": _SEED.value, "versions": versions()}
     stored = read_json(path) if path.exists() else {}

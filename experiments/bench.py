@@ -5,7 +5,6 @@ Prints a table and appends one record to `<out>/bench.json`. Run it on an otherw
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from absl import app, flags
 
 from experiments import cli
-from experiments.pool import share_cores
+from experiments.cores import share_cores
 from experiments.presets import DEFAULT
 from experiments.timing import bench_growth, bench_search, bench_step, machine, peak_rss_gb, to_markdown
 from invertnas.io import read_json, write_json
@@ -31,7 +30,6 @@ def main(argv: Sequence[str]) -> None:
     """Measure, print, append."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     share_cores()
     record: dict[str, Any] = {"machine": machine()}
     if not FLAGS.quick:  # the searches come first, since the peak of memory never falls

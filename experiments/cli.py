@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
+from experiments.cores import prepare_tensorflow
 from invertnas.errors import InvertNASError
 
 Main = Callable[[Sequence[str]], int | None]
@@ -47,4 +48,5 @@ def run(main: Main, own: flags.FlagValues | None = None) -> None:
         for name in own:
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], own[name])  # listed by --help
         own.mark_as_parsed()
+    prepare_tensorflow()
     app.run(guarded(main))

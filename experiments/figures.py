@@ -6,7 +6,6 @@ figure whose CSV exists is only drawn again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -107,7 +106,6 @@ def main(argv: Sequence[str]) -> None:
     """Compute what is missing and draw."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in FLAGS.dataset:
         if name not in DATASETS:
             raise OutOfDomainError(f"got data set {name!r}; expected one of {', '.join(DATASETS)}")

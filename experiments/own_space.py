@@ -5,7 +5,6 @@ Replace `OwnSpace` by your cells and `accuracy` by your training run. Takes abou
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -78,7 +77,6 @@ def search(queries: int = 40, *, samples: int = 2000, epochs: int = 30, seed: in
 
 def main(argv: Sequence[str]) -> None:
     """Search and print the best."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     found = search()
     best = max(found, key=lambda text: found[text])
     first = list(found.values())[:10]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import itertools
 import multiprocessing
 import os
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
+from experiments.cores import limit_threads, share_cores
 from experiments.methods import is_invertnas
 from experiments.runner import SearchTask, run_search
 
@@ -54,28 +54,6 @@ def _run_here(tasks: Sequence[SearchTask]) -> None:
             bar.set_description(name)
             run_search(task, report)
             bar.update(before + task.queries - bar.n)
-
-
-def limit_threads(threads: int) -> None:
-    """Give this process's TensorFlow `threads` cores; only before its first operation."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    _set_threads(threads, threads)
-
-
-def share_cores() -> None:
-    """All cores for one search: half of them for each direction of the flows, which a step runs at a time.
-
-    Without effect once TensorFlow has started.
-    """
-    with contextlib.suppress(RuntimeError):  # TensorFlow has started
-        _set_threads(max(1, (os.cpu_count() or 1) // 2), 2)
-
-
-def _set_threads(intra: int, inter: int) -> None:
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(intra)
-    tf.config.threading.set_inter_op_parallelism_threads(inter)
 
 
 def _search_quietly(task: SearchTask) -> float:

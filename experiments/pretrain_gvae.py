@@ -6,7 +6,6 @@ Resumes from a checkpoint, shows progress, and writes `<pretrained>/<name>.weigh
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from absl import app, flags
 from tqdm import tqdm
 
 from experiments import cli
-from experiments.pool import limit_threads
+from experiments.cores import limit_threads
 from experiments.pretraining import PRETRAINING, gvae_config, held_out, pretraining, training_graphs
 from invertnas.errors import ConfigError
 
@@ -38,7 +37,6 @@ def main(argv: Sequence[str]) -> None:
     if FLAGS.setting not in ("fast", "paper"):
         raise ConfigError(f"got setting {FLAGS.setting!r}; expected 'fast' or 'paper'")
     entry = pretraining(FLAGS.space)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if FLAGS.threads is not None:
         limit_threads(FLAGS.threads)
     from invertnas.gvae.pretrained import reconstruction_metrics, save_gvae

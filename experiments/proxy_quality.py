@@ -11,7 +11,6 @@ cells that come with the package; --suite_zero takes 300 of its CSV, and --write
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from scipy import stats
 
 from experiments.benchmarks import benchmark_title, open_analysis, space_of
 from experiments.cli import run
-from experiments.pool import limit_threads
+from experiments.cores import limit_threads
 from experiments.score_proxy import choose
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.io import read_arrays, sha256_file, write_arrays, write_json, write_text
@@ -161,7 +160,6 @@ def main(argv: Sequence[str]) -> int:
             f"got {list(argv[1:])}, --suite_zero {_SUITE.value}; expected flags only, --suite_zero with nasbench201 "
             "only, and --write_sample with --suite_zero only"
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     limit_threads(_THREADS.value)
     space = space_of(_SPACE.value)
     groups = comparisons(space, _CELLS.value, _SEED.value)

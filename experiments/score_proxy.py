@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from tqdm import tqdm
 
 from experiments.benchmarks import space_of
 from experiments.cli import run
-from experiments.pool import limit_threads
+from experiments.cores import limit_threads
 from invertnas.errors import ArtefactError, ConfigError, SearchExhaustedError
 from invertnas.io import read_arrays, sha256_arrays, versions, write_arrays
 from invertnas.proxies.base import FloatArray, Proxy
@@ -136,7 +135,6 @@ def main(argv: Sequence[str]) -> int:
     name, reduced = _SPACE.value, _REDUCED.value
     proxy_name, count = _PROXY.value or DEFAULT_PROXIES[name], _COUNT.value or COUNTS.get(name)
     space, path = space_of(name), score_path(name, proxy_name, reduced=reduced, folder=Path(_OUT.value))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     limit_threads(_THREADS.value)
     proxy = open_proxy(proxy_name, space)
     # As JSON gives it back: pairs become lists.

@@ -7,7 +7,6 @@ Runs whatever searches are missing below `<out>/searches/`, then prints the tabl
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -184,7 +183,6 @@ def main(argv: Sequence[str]) -> None:
     """Run, aggregate, print and plot."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     table = table_from_flags()
     tasks = tasks_from_flags(table)
     if FLAGS.dry_run:

@@ -6,7 +6,6 @@ Resumes from a checkpoint, shows progress, and writes `<pretrained>/alignflow_<s
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from tqdm import tqdm
 
 from experiments import cli
 from experiments.alignment import SIZES, domains, held_out_metrics
-from experiments.pool import limit_threads
+from experiments.cores import limit_threads
 from experiments.pretraining import pretraining
 from invertnas.io import sha256_arrays
 
@@ -39,7 +38,6 @@ def main(argv: Sequence[str]) -> None:
     """Train to the end, measure on held-out architectures, write the pair of files."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments {argv[1:]}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if _THREADS.value is not None:
         limit_threads(_THREADS.value)
     from invertnas.alignflow.config import AlignFlowConfig, AlignFlowTrainConfig

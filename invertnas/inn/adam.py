@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -42,8 +42,7 @@ class StackedAdam:
 
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
         """One step, inside or outside a `tf.function`."""
-        axes = [list(range(1, len(g.shape))) for g in gradients]
-        square = tf.add_n([tf.reduce_sum(tf.square(g), axis=a) for g, a in zip(gradients, axes)])
+        square = tf.add_n([self._square(g) for g in gradients])
         finite = tf.math.is_finite(square)
         scale = tf.where(finite, self.clip_norm / tf.maximum(tf.sqrt(square), self.clip_norm), 0.0)
         self.skipped.assign_add(tf.cast(~finite, tf.int32))
@@ -63,14 +62,22 @@ class StackedAdam:
                 grad=gradient,
             )
 
+    def _square(self, gradient: tf.Tensor) -> tf.Tensor:
+        """(K,) sums of squares, as products of rows, which keep no squares in memory."""
+        rows = tf.reshape(gradient, (self.members, 1, -1))
+        return tf.reshape(tf.matmul(rows, rows, transpose_b=True), (self.members,))
+
     def _scaled(self, gradients: Sequence[tf.Tensor], scale: tf.Tensor) -> list[tf.Tensor]:
         """Each member's gradient times its scale; the pass over memory is saved where every scale is 1."""
 
-        def multiply() -> list[tf.Tensor]:
-            factors = [tf.reshape(scale, [self.members] + [1] * (len(g.shape) - 1)) for g in gradients]
-            return [tf.math.multiply_no_nan(g, factor) for g, factor in zip(gradients, factors)]
+        def by(product: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> list[tf.Tensor]:
+            shapes = [[self.members] + [1] * (len(g.shape) - 1) for g in gradients]
+            return [product(g, tf.reshape(scale, shape)) for g, shape in zip(gradients, shapes)]
 
-        return tf.cond(tf.reduce_all(scale >= 1.0), lambda: list(gradients), multiply)
+        def clipped() -> list[tf.Tensor]:  # a scale of 0 stands for a gradient that is not finite
+            return tf.cond(tf.reduce_all(scale > 0.0), lambda: by(tf.multiply), lambda: by(tf.math.multiply_no_nan))
+
+        return tf.cond(tf.reduce_all(scale >= 1.0), lambda: list(gradients), clipped)
 
     def skipped_steps(self) -> list[int]:
         """Steps each member sat out because its gradient was not finite."""

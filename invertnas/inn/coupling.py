@@ -151,7 +151,7 @@ class StackedCoupling(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, inverse: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Transformed (K, B, D) features and log-determinants (K, B)."""
-        part1, part2 = inputs[..., : self.first], inputs[..., self.first :]
+        part1, part2 = tf.split(inputs, [self.first, self.rest], axis=-1)
         if inverse:
             s1, t1 = self._scale_shift(self.net1, part1)
             part2 = (part2 - t1) * tf.exp(-s1)
