@@ -16,6 +16,7 @@ from invertnas.gvae.model import GVAE
 from invertnas.inn.schedule import Course, Pass
 from invertnas.inn.train import TERMS as INN_TERMS
 from invertnas.inn.train import INNTrainer
+from invertnas.latent_scale import LatentScale
 from invertnas.seeding import tf_seed
 from invertnas.spaces.spec import FloatArray, GraphBatch, split_cells
 
@@ -50,17 +51,16 @@ class EndToEndTrainer:
     Args:
         trainer: of the ensemble; its weights, Adam, objective, schedule and seed are used.
         gvae: trained in place; hand over a copy if another predictor uses it.
-        shift: (D,) subtracted from the latents.
-        scale: divides them.
+        latent_scale: from the GVAE's latents to the ensemble's inputs; it stays as it is.
         learning_rate: Adam step of the GVAE at the start of a fit; it falls as the ensemble's.
         reverse: whether the reverse loss trains the encoder, too.
     """
 
     def __init__(
-        self, trainer: INNTrainer, gvae: GVAE, shift: FloatArray, scale: float, *, learning_rate: float, reverse: bool
+        self, trainer: INNTrainer, gvae: GVAE, latent_scale: LatentScale, *, learning_rate: float, reverse: bool
     ) -> None:
         self.trainer, self.gvae, self.learning_rate, self.reverse = trainer, gvae, learning_rate, reverse
-        self._shift, self._scale = tf.constant(shift, tf.float32), scale
+        self._latent_scale = latent_scale
         self._watched = [variable.value for variable in gvae.trainable_variables]
         self.optimizer = keras.optimizers.Adam(learning_rate)
         self.optimizer.build(gvae.trainable_variables)
@@ -144,7 +144,7 @@ class EndToEndTrainer:
         op_logits, edge_logits, mean, log_var = self.gvae(inputs, noise=noise, training=False)
         node, edge, kl = node_loss(inputs[0], op_logits), edge_loss(inputs[1], edge_logits), kl_loss(mean, log_var)
         total = cfg.node_weight * node + cfg.edge_weight * edge + cfg.kl_weight * kl
-        latents = (tf.reshape(mean, (-1, cfg.flat_dim)) - self._shift) / self._scale
+        latents = self._latent_scale.to_inn(tf.reshape(mean, (-1, cfg.flat_dim)))
         return latents, {"node": node, "edge": edge, "kl": kl, "gvae": total}
 
     def gradients(

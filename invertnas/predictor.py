@@ -17,6 +17,7 @@ from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.train import INNTrainer
 from invertnas.io import read_arrays, write_arrays
+from invertnas.latent_scale import LatentScale, label_place, least_variance
 from invertnas.predictor_config import PredictorConfig
 from invertnas.search.protocols import Labelled
 from invertnas.seeding import generator
@@ -64,17 +65,20 @@ class InvertiblePredictor:
         sample_rng = generator(seed, "latent-spread")
         latents = self.gvae.encode(space.encode([space.sample(sample_rng) for _ in range(SPREAD_SAMPLE)]))
         self.spread = float(latents.std())
-        scaled = self.config.scale_latent
-        self._shift: FloatArray = latents.mean(axis=0) if scaled else np.zeros(inn.dim, np.float32)
-        self._scale = self.spread if scaled else 1.0
+        self._latent_scale = self._fit_latent_scale(latents)
         self._y_shift, self._y_scale = 0.0, 1.0
         self.weights = mean_weights(inn.members)
         self.finetuner = self._end_to_end() if end_to_end else None
 
     def _end_to_end(self) -> EndToEndTrainer:
         rate, reverse = self.config.gvae_learning_rate, self.config.encoder_reverse
-        scaling = (self._shift, self._scale)
-        return EndToEndTrainer(self.trainer, self.gvae, *scaling, learning_rate=rate, reverse=reverse)
+        return EndToEndTrainer(self.trainer, self.gvae, self._latent_scale, learning_rate=rate, reverse=reverse)
+
+    def _fit_latent_scale(self, latents: FloatArray) -> LatentScale:
+        inn, config = self.flow.config, self.config
+        axis = least_variance(latents) if config.label_axis == "least_variance" else None
+        shift, scale = (latents.mean(axis=0), self.spread) if config.scale_latent else (np.zeros(inn.dim), 1.0)
+        return LatentScale(shift, scale, axis, label_place(inn.dim, inn.layers))
 
     def fit(self, train: Labelled, val: Labelled, *, round_index: int) -> dict[str, Any]:
         """Fit the ensemble (end to end: and the GVAE) and its aggregation weights; returns the trainer's report.
@@ -133,7 +137,7 @@ class InvertiblePredictor:
         pair[:, :-1] = z_std * rng.standard_normal((len(targets), cfg.dim - 1), np.float32)
         pair[:, -1] = (np.asarray(targets) - self._y_shift) / self._y_scale
         latents = self._invert(tf.constant(pair)).numpy().reshape(-1, cfg.dim)
-        return np.nan_to_num(latents) * self._scale + self._shift
+        return self._latent_scale.from_inn(np.nan_to_num(latents))
 
     def save(self, folder: Path) -> None:
         """Write `predictor.npz`: weights, optimiser, scaling and aggregation; end to end, the GVAE with them."""
@@ -162,7 +166,7 @@ class InvertiblePredictor:
         self._y_shift, self._y_scale = arrays["y_scale"].tolist()
 
     def _latents(self, archs: Sequence[ArchSpec]) -> FloatArray:
-        return (self.gvae.encode(self.space.encode(archs)) - self._shift) / self._scale
+        return self._latent_scale.to_inn(self.gvae.encode(self.space.encode(archs)))
 
     def _fit_accuracy_scale(self, accuracies: FloatArray) -> None:
         if not self.config.scale_accuracy:

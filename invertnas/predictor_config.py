@@ -16,6 +16,9 @@ class PredictorConfig:
         aggregate: "idw" (paper Eq. 8) or "mean".
         scale_latent: False feeds the GVAE mean as it is (paper); True subtracts the mean
             and divides by the overall spread (one number) over random architectures of the space.
+        label_axis: which feature the accuracy takes the place of: "feature", the last latent feature (paper),
+            or "least_variance", the direction in which random architectures of the space vary least,
+            see `invertnas.latent_scale`. (With random permutations no single feature is taken.)
         scale_accuracy: False trains on fractions (paper); True standardises them by the median and
             the spread of the better half of the labels, and clips far below.
         clip_low: lowest standardised accuracy, when scaled.
@@ -29,6 +32,7 @@ class PredictorConfig:
 
     aggregate: Literal["idw", "mean"] = "idw"
     scale_latent: bool = False
+    label_axis: Literal["feature", "least_variance"] = "feature"
     scale_accuracy: bool = False
     clip_low: float = -3.0
     finetune: Literal["frozen", "end_to_end"] = "frozen"
@@ -38,6 +42,8 @@ class PredictorConfig:
     def __post_init__(self) -> None:
         if self.aggregate not in ("idw", "mean"):
             raise ConfigError(f"got aggregate={self.aggregate!r}; expected 'idw' or 'mean'")
+        if self.label_axis not in ("feature", "least_variance"):
+            raise ConfigError(f"got label_axis={self.label_axis!r}; expected 'feature' or 'least_variance'")
         if self.finetune not in ("frozen", "end_to_end"):
             raise ConfigError(f"got finetune={self.finetune!r}; expected 'frozen' or 'end_to_end'")
         if self.gvae_learning_rate <= 0:

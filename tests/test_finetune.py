@@ -17,6 +17,7 @@ from invertnas.gvae.model import GVAE
 from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.train import INNTrainer
+from invertnas.latent_scale import LatentScale
 from invertnas.predictor import PredictorConfig
 from invertnas.spaces.spec import GraphBatch
 from tests.fakes import TinySpace, cell, score
@@ -47,7 +48,7 @@ def finetuner(gvae: GVAE, members: int = 2, seed: int = 1, **changes: Any) -> En
     """Latents shifted by 1 and divided by 2; `changes` to TRAIN, or `reverse`."""
     reverse, flow = changes.pop("reverse", True), FlowEnsemble.create(dataclasses.replace(INN, members=members), seed=2)
     inner = INNTrainer(flow, dataclasses.replace(TRAIN, **changes), seed=seed)
-    return EndToEndTrainer(inner, gvae, np.ones(32, np.float32), 2.0, learning_rate=1e-2, reverse=reverse)
+    return EndToEndTrainer(inner, gvae, LatentScale(np.ones(32), 2.0), learning_rate=1e-2, reverse=reverse)
 
 
 def gradients(model: EndToEndTrainer, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +153,7 @@ def test_cells_are_embedded_one_by_one() -> None:
         adjacency[:, block, block] = np.triu(rng.integers(0, 2, (5, 8, 8)), 1)
     flow = FlowEnsemble.create(dataclasses.replace(INN, dim=64))
     model = EndToEndTrainer(
-        INNTrainer(flow, TRAIN, seed=0), gvae, np.ones(64, np.float32), 2.0, learning_rate=1e-2, reverse=True
+        INNTrainer(flow, TRAIN, seed=0), gvae, LatentScale(np.ones(64), 2.0), learning_rate=1e-2, reverse=True
     )
     graphs = GraphBatch(ops, adjacency)
     first, second, _ = model._tensors(graphs, np.zeros(5, np.float32))

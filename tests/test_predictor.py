@@ -93,7 +93,7 @@ def test_latents_are_standardised_when_asked(gvae: GVAE) -> None:
     raw = gvae.encode(SPACE.encode(archs))
     np.testing.assert_array_equal(make(gvae)._latents(archs), raw)
     model = make(gvae, SCALED)
-    np.testing.assert_allclose(model._latents(archs) * model.spread + model._shift, raw, atol=1e-5)
+    np.testing.assert_allclose(model._latents(archs) * model.spread + model._latent_scale.shift, raw, atol=1e-5)
     assert model.spread > 0 and np.abs(model._latents(archs).mean()) < 0.5
 
 
@@ -110,7 +110,7 @@ def test_predictions_are_fractions(gvae: GVAE) -> None:
 def test_inverse_is_exact(fitted: InvertiblePredictor, z_std: float) -> None:
     latents = fitted.invert_latents(TARGETS, z_std=z_std, rng=np.random.default_rng(7))
     assert latents.shape == (9, 16) and latents.dtype == np.float32
-    x = (latents - fitted._shift).reshape(3, 3, 16) / fitted._scale
+    x = fitted._latent_scale.to_inn(latents).reshape(3, 3, 16)
     output = fitted.flow(x.astype(np.float32))[0].numpy()
     np.testing.assert_allclose(output[..., -1] * fitted._y_scale + fitted._y_shift, np.tile(TARGETS, (3, 1)), atol=1e-3)
     z = z_std * np.random.default_rng(7).standard_normal((3, 15), np.float32)
