@@ -141,6 +141,31 @@ def test_neighbours_of_the_best_incumbents_join() -> None:
     assert (pool.novel, pool.neighbours, pool.random) == (1, len(expected) - 1, 0)
 
 
+@pytest.mark.parametrize("climb", [1, 3])
+def test_a_climb_adds_the_neighbours_of_the_best_predicted(climb: int) -> None:
+    surrogate = FakeSurrogate(SPACE, [])
+    surrogate.fit(labelled(KNOWN), Labelled(), round_index=0)
+    known = {SPACE.identity(arch) for arch in KNOWN}
+    best = max(KNOWN, key=score)
+    expected = {SPACE.identity(n): n for n in SPACE.neighbours(best) if SPACE.identity(n) not in known}
+    done = set[str]()
+    for _ in range(climb):
+        open_ones = [arch for name, arch in expected.items() if name not in done]
+        top = open_ones[int(np.argmax(surrogate.predict(open_ones)[0]))]
+        done.add(SPACE.identity(top))
+        for near in SPACE.neighbours(top):
+            if SPACE.identity(near) not in known:
+                expected.setdefault(SPACE.identity(near), near)
+    config = CandidateConfig(wanted=1, max_retries=1, mutate_top=1, climb=climb)
+    pool = generate_candidates(SPACE, surrogate, labelled(KNOWN), config, least=1, rng=np.random.default_rng(0))
+    assert list(pool.archs) == list(expected) and pool.neighbours == len(expected)
+
+
+def test_a_climb_without_neighbours_is_none() -> None:
+    pool, _ = run([[NEW[0]]], CandidateConfig(wanted=1, climb=2))
+    assert list(pool.archs.values()) == NEW[:1]
+
+
 def test_an_inverse_path_without_result_is_filled_by_neighbours_of_the_best() -> None:
     config = CandidateConfig(max_retries=2, rows=3)
     pool, surrogate = run([[None] * 6, [None] * 6], config, least=5)
@@ -241,6 +266,7 @@ def test_targets_reach_the_surrogate() -> None:
         {"max_retries": -1},
         {"rows": 0},
         {"mutate_top": -1},
+        {"climb": -1},
         *({name: -0.1} for name in ("z_std", "z_std_step", "latent_noise", "latent_noise_step", "target_range")),
         {"escalate": "sometimes"},
         {"target": "two"},

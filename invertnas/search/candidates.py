@@ -28,7 +28,7 @@ class CandidatePool:
         novel: of these, never queried before.
         tries: tries made.
         escalations: how often the noise grew.
-        neighbours: candidates added as neighbours of incumbents.
+        neighbours: candidates added as neighbours of incumbents or of other candidates.
         random: candidates added at random because too few were found.
     """
 
@@ -102,6 +102,7 @@ def generate_candidates(
     best = sorted(range(len(labelled)), key=lambda i: -labelled.accuracies[i])
     incumbents = [labelled.archs[i] for i in best]
     _add_neighbours(pool, space, incumbents[: config.mutate_top], known, key_of)
+    _climb(pool, space, surrogate, config, known, key_of)
     _fill(pool, space, incumbents, known, key_of, least, rng)
     return pool
 
@@ -134,7 +135,29 @@ def _add_neighbours(
             key = key_of(arch)
             if key not in known:
                 pool.archs.setdefault(key, arch)
-    pool.neighbours = len(pool.archs) - before
+    pool.neighbours += len(pool.archs) - before
+
+
+def _climb(
+    pool: CandidatePool,
+    space: SearchSpace,
+    surrogate: Surrogate,
+    config: CandidateConfig,
+    known: set[str],
+    key_of: KeyOf,
+) -> None:
+    """Neighbours of the best-predicted candidates, `climb` times; nobody's neighbours join twice."""
+    predicted, expanded = dict[str, float](), set[str]()
+    for _ in range(config.climb if config.mutate_top else 0):
+        new = [key for key in pool.archs if key not in predicted]
+        if not new:
+            break
+        means, _ = surrogate.predict([pool.archs[key] for key in new])
+        predicted |= dict(zip(new, np.nan_to_num(means, nan=-np.inf).tolist()))
+        best = sorted((key for key in predicted if key not in expanded), key=lambda key: -predicted[key])
+        chosen = best[: config.mutate_top]
+        expanded |= set(chosen)
+        _add_neighbours(pool, space, [pool.archs[key] for key in chosen], known, key_of)
 
 
 def _fill(

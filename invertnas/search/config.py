@@ -30,6 +30,8 @@ class CandidateConfig:
             a uniform share of `target_range` times the spread of the better half seen.
         target_range: see `target`.
         mutate_top: incumbents whose one-edit neighbours join the pool (paper: 0).
+        climb: times that the neighbours of the `mutate_top` best-predicted new candidates join too, so that a
+            candidate may be more than one edit away from all that is queried (paper: 0).
         source: "inverse" decodes the inverse path; "random" samples the space uniformly in its place,
             as many as are wanted (an ablation, thesis Tables 3 and 4).
         unique_by: "identity" takes architectures of different names for different ones (paper);
@@ -47,12 +49,13 @@ class CandidateConfig:
     target: Literal["one", "beyond_best"] = "one"
     target_range: float = 1.0
     mutate_top: int = 0
+    climb: int = 0
     source: Literal["inverse", "random"] = "inverse"
     unique_by: Literal["identity", "isomorphism"] = "identity"
 
     def __post_init__(self) -> None:
-        if min(self.wanted, self.rows) < 1 or min(self.mutate_top, self.max_retries) < 0:
-            raise ConfigError("wanted and rows must be at least 1, max_retries and mutate_top at least 0")
+        if min(self.wanted, self.rows) < 1 or min(self.mutate_top, self.climb, self.max_retries) < 0:
+            raise ConfigError("wanted and rows must be at least 1, max_retries, mutate_top and climb at least 0")
         if min(self.z_std, self.z_std_step, self.latent_noise, self.latent_noise_step, self.target_range) < 0:
             raise ConfigError("noise levels and target_range must not be negative")
         if self.escalate not in ("empty", "always") or self.target not in ("one", "beyond_best"):
