@@ -140,7 +140,8 @@ def _picked(table: Table) -> Table:
     always = {row.method for row in table.rows if not row.optional}
     named = [row for row in table.rows if row.method in (FLAGS.methods or ()) and row.method not in always]
     rows = [dataclasses.replace(row, optional=False) if row in named else row for row in table.rows]
-    if FLAGS.init is not None and len({row.init for row in rows if is_invertnas(row.method)}) > 1:
+    compared = {row.init for row in rows if is_invertnas(row.method) and not row.optional}
+    if FLAGS.init is not None and len(compared) > 1:
         others = [row for row in rows if is_invertnas(row.method) and row.init != FLAGS.init]
         rows = [dataclasses.replace(row, optional=True) if row in others else row for row in rows]
     return dataclasses.replace(table, rows=tuple(rows))

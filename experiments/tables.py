@@ -102,7 +102,8 @@ _BO = "bayesian"  # in Table 3 alone, on NAS-Bench-301, as in the paper
 _BASELINES = tuple(Row(method, budgets=(192,)) for method in METHODS if not is_invertnas(method) and method != _BO)
 _OURS = (Row(SINGLE), Row(ENSEMBLE))
 _PAPERS = (Row(SINGLE, "paper", optional=True), Row(ENSEMBLE, "paper", optional=True))
-_EVERY = (*_BASELINES, *_OURS, *_PAPERS)
+_STARTS = tuple(Row(method, init=init, optional=True) for method in (SINGLE, ENSEMBLE) for init in INITS[1:])
+_EVERY = (*_BASELINES, *_OURS, *_STARTS, *_PAPERS)
 _EVERY_ONCE = tuple(dataclasses.replace(row, budgets=None) for row in _EVERY)
 _IMAGENET = Place("nasbench201", "imagenet16-120", (192,))
 
