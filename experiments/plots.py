@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ COLOURS = {
     "invertnas_single": "#CC79A7",
     "invertnas": "#D55E00",
 }
-VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#56B4E9")
+VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#882255", "#999933")
 
 
-def colour_of(variant: str, index: int) -> str:
-    """A method's own colour; for the `index`-th variant of one, another."""
-    return COLOURS.get(variant, VARIANT_COLOURS[index % len(VARIANT_COLOURS)])
+def colours_of(names: Sequence[str]) -> list[str]:
+    """A method's own colour; for variants, in order, those that no method of the figure has."""
+    taken = {COLOURS[name] for name in names if name in COLOURS}
+    free = itertools.cycle([colour for colour in VARIANT_COLOURS if colour not in taken])
+    return [COLOURS[name] if name in COLOURS else next(free) for name in names]
 
 
 def new_figure(size: tuple[float, float] = (6.4, 4.2), columns: int = 1) -> tuple[Any, list[Any]]:
@@ -62,8 +65,8 @@ def plot_curves(path: Path, title: str, methods: Mapping[str, np.ndarray], optim
     """
     figure, (axes,) = new_figure()
     finals = []
-    for index, name in enumerate(sorted(methods, key=lambda name: (list(METHODS).index(base_of(name)), name))):
-        colour = colour_of(name, index)
+    names = sorted(methods, key=lambda name: (list(METHODS).index(base_of(name)), name))
+    for name, colour in zip(names, colours_of(names)):
         values = methods[name]
         mean, std = values.mean(axis=0), values.std(axis=0)
         queries = np.arange(1, len(mean) + 1)

@@ -11,7 +11,7 @@ import pandas as pd
 from experiments.benchmarks import DATASET_TITLES
 from experiments.methods import title_of
 from experiments.paper import QUALITY
-from experiments.plots import colour_of, new_figure, save
+from experiments.plots import colours_of, new_figure, save
 from experiments.tables import Table
 from invertnas.io import write_text
 
@@ -83,11 +83,12 @@ def _cell(row: pd.Series, metric: str) -> str:
 def plot_quality(path: Path, dataset: str, frame: pd.DataFrame) -> None:
     """Three panels over the rounds of a search, a line per setting: the mean over trials."""
     figure, panels = new_figure((10.0, 3.4), columns=len(METRICS))
+    colours = colours_of([str(method) for method in frame["method"].unique()])
     for metric, axes in zip(METRICS, panels):
-        for index, (method, group) in enumerate(frame.groupby("method", sort=False)):
+        for (method, group), colour in zip(frame.groupby("method", sort=False), colours):
             mean = 100 * group.groupby("round")[metric].mean()
             label = f"{title_of(str(method))} (n={group['seed'].nunique()})"
-            axes.plot(mean.index, mean, color=colour_of(str(method), index), label=label, linewidth=1.6)
+            axes.plot(mean.index, mean, color=colour, label=label, linewidth=1.6)
         axes.set_xlabel("Round of the search")
         axes.set_ylabel(f"{metric.capitalize()} (%)")
         if metric != "validity":
