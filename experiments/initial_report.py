@@ -146,7 +146,22 @@ def initial_markdown(frame: pd.DataFrame, sets: Sequence[InitialSets], table: Ta
         for chosen in sets:
             if chosen.missing and (chosen.benchmark, chosen.dataset) == (benchmark, dataset):
                 lines += [f"No initial sets by {INIT_TITLES[chosen.init]}: {chosen.missing}", ""]
-    return "\n".join([*lines, *NOTES, *([table.note] if table.note else []), ""])
+    return "\n".join([*lines, *_nearest(frame), "", *NOTES, *([table.note] if table.note else []), ""])
+
+
+def _nearest(frame: pd.DataFrame) -> list[str]:
+    """A sentence per data set: which initial set has the lowest divergence at each best share."""
+    lines = []
+    for (benchmark, dataset), group in frame.drop_duplicates([*PLACE, "init"]).groupby(PLACE, sort=False):
+        known = group.dropna(subset=[_kl(share) for share in TOP_SHARES])
+        if len(known) < 2:
+            continue
+        names = [str(name) for name in known["init"]]
+        first = {share: INIT_TITLES[names[int(known[_kl(share)].to_numpy().argmin())]] for share in TOP_SHARES}
+        named = ", ".join(f"{title} at {100 * share:.0f} %" for share, title in first.items())
+        place = f"{DATASET_TITLES[str(dataset)]} ({benchmark_title(str(benchmark))})"
+        lines.append(f"- Lowest KL on {place}: {named}. (Paper: AlignFlow at each.)")
+    return lines
 
 
 def _row(row: pd.Series) -> str:

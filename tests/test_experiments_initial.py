@@ -207,19 +207,19 @@ def test_the_flag_sets_the_start_of_any_table() -> None:
 
 
 def test_table_4_compares_the_strategies() -> None:
-    common, single = ["--table=table4", "--trials=1"], "--methods=invertnas_single"
-    own, proxy, singles, one, place = parse(
+    common, ensemble = ["--table=table4", "--trials=1"], "--methods=invertnas"
+    own, proxy, ensembles, one, place = parse(
         common,
         [*common, "--init=proxy"],
-        [*common, single],
-        [*common, single, "--init=alignflow", "--benchmark=nasbench301"],
+        [*common, ensemble],
+        [*common, ensemble, "--init=alignflow", "--benchmark=nasbench301"],
         [*common, "--benchmark=nasbench201", "--dataset=cifar10"],
     )
-    every = {"invertnas", "invertnas-init_proxy", "invertnas-init_alignflow"}
+    every = {"invertnas_single", "invertnas_single-init_proxy", "invertnas_single-init_alignflow"}
     assert {name for name, _ in names(own)} == every and len(own) == 3 * 6
-    assert {name for name, _ in names(proxy)} == {"invertnas-init_proxy"} and len(proxy) == 6
-    assert {name for name, _ in names(singles)} == {name.replace("invertnas", "invertnas_single") for name in every}
-    assert names(one) == [("invertnas_single-init_alignflow", "nasbench301")]
+    assert {name for name, _ in names(proxy)} == {"invertnas_single-init_proxy"} and len(proxy) == 6
+    assert {name for name, _ in names(ensembles)} == {name.replace("_single", "") for name in every}
+    assert names(one) == [("invertnas-init_alignflow", "nasbench301")]
     assert {chosen for _, chosen in names(place)} == {"nasbench201"} and len(place) == 3
 
 

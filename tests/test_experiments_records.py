@@ -12,6 +12,7 @@ import pytest
 
 from experiments import methods, runner
 from experiments.benchmarks import BENCHMARKS, open_analysis, open_benchmark
+from experiments.initial import BARE_INIT
 from experiments.methods import METHODS
 from experiments.presets import PRESETS, completed
 from experiments.records import at_budget, finished, longest_or, read_searches, rounds_within, search_folder, variants
@@ -213,5 +214,6 @@ def test_committed_searches_are_of_the_present_presets() -> None:
             record = read_json(path)
             chosen = task(ROOT / "results", method=variant.split("-")[0], benchmark=benchmark, dataset=dataset)
             members = record["members"] if "-k" in variant else None
-            chosen = dataclasses.replace(chosen, queries=queries, seed=seed, preset=record["preset"], members=members)
+            setting = {"preset": record["preset"], "members": members, "init": record.get("init", BARE_INIT)}
+            chosen = dataclasses.replace(chosen, queries=queries, seed=seed, **setting)
             assert chosen.path == path and runner._finished(chosen)["queries"] == queries

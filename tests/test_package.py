@@ -42,9 +42,11 @@ ALLOWED = {
     "initial": {"spaces", "errors", "seeding"},
     "search": {"initial.base", "spaces", "errors", "io", "seeding"},
     "predictor_config": {"errors"},
-    "finetune": {"gvae", "inn", "spaces", "errors", "seeding"},
+    "latent_scale": set(),
+    "finetune": {"latent_scale", "gvae", "inn", "spaces", "errors", "seeding"},
     "predictor": {
         "finetune",
+        "latent_scale",
         "predictor_config",
         "gvae",
         "inn",
