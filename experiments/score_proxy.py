@@ -34,7 +34,8 @@ from invertnas.spaces.reduced import is_reduced, sample_reduced
 from invertnas.spaces.spec import ArchSpec
 
 ROOT = Path(__file__).resolve().parent.parent
-# Architectures scored by default, as many as AlignFlow sees of each domain (Table 11); of NAS-Bench-201 all.
+# Architectures scored by default: as many as AlignFlow sees of each domain (Table 11), on NAS-Bench-301, whose
+# networks take five times as long, fewer; of NAS-Bench-201 all.
 COUNTS = {"nasbench101": 5_000, "nasbench301": 6_000, "nasbench_nlp": 25_000}
 CHUNK = 8
 CHECKPOINT_EVERY_S = 30.0
