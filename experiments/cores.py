@@ -55,7 +55,6 @@ def keep_freed_memory() -> None:
 
 
 def _set_threads(intra: int, inter: int) -> None:
-    prepare_tensorflow()
     keep_freed_memory()
     import tensorflow as tf
 

@@ -3,10 +3,11 @@
 The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone (Algorithm 1
 as printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the
 neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples
-in place of both, `fast_classes` one candidate of each isomorphism class, `fast_thompson` picks drawn from
-the members' spread. Members: `fast_bootstrap` gives each its own sample, `fast_permuted` its own feature
-order. Predictor: `fast_mean` averages the members plainly, `fast_ranked` weights the losses by rank,
-`fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the thesis' loss weights.
+in place of both, `fast_classes` one candidate of each isomorphism class, `fast_climb` the neighbours of good
+candidates too, `fast_thompson` picks drawn from the members' spread. Members: `fast_bootstrap` gives each its
+own sample, `fast_permuted` its own feature order. Predictor: `fast_axis` puts the accuracy in the place of the
+stillest direction of the latents, `fast_mean` averages the members plainly, `fast_ranked` weights the losses by
+rank, `fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the thesis' loss weights.
 Effort: `fast_10_steps` and `fast_160_steps` in place of 40 a round, `fast_wide` with the paper's subnets.
 On NAS-Bench-301 and -NLP `paper` and `thesis` differ, see `preset`; `fast` is the same on every space.
 """
@@ -111,6 +112,10 @@ _END_TO_END = dataclasses.replace(_FAST.predictor, finetune="end_to_end", encode
 _ABLATIONS = (
     _variant("fast_random_candidates", source="random", mutate_top=0),
     _variant("fast_classes", unique_by="isomorphism"),
+    _variant("fast_climb", climb=2),
+    dataclasses.replace(
+        _FAST, name="fast_axis", predictor=dataclasses.replace(_FAST.predictor, label_axis="least_variance")
+    ),
     dataclasses.replace(_FAST, name="fast_thompson", search=dataclasses.replace(_FAST.search, selection="thompson")),
     dataclasses.replace(_FAST, name="fast_bootstrap", train=dataclasses.replace(_FAST.train, bootstrap=True)),
     dataclasses.replace(_FAST, name="fast_permuted", inn={**_FAST.inn, "permutation": "random"}),

@@ -295,7 +295,6 @@ def test_load_state_of_another_network() -> None:
 def test_wrong_shapes(model: INNTrainer) -> None:
     x, y = data()
     for bad in ((x[:, :3], y), (x, y[:-1]), (x[0], y), (x, y[:, None]), (x[:0], y[:0])):
-        with pytest.raises(ConfigError, match="expected"):
-            model.fit(*bad)
-        with pytest.raises(ConfigError, match="expected"):
-            model.fit(x, y, *bad)
+        for arguments in (bad, (x, y, *bad)):
+            with pytest.raises(ConfigError, match="expected"):
+                model.fit(*arguments)
