@@ -8,14 +8,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from invertnas.errors import ConfigError
 from invertnas.initial.alignflow import AlignFlowInitial, AlignFlowInitialConfig
 from invertnas.initial.base import InitialStrategy, RandomInitial
 from invertnas.initial.proxy import ProxyConfig, ProxyInitial
 from invertnas.initial.ranking import ScoredCells
 from invertnas.io import sha256_file
-from invertnas.proxies.cache import DATA, load_scores, score_path
-from invertnas.proxies.registry import DEFAULT_PROXIES
+from invertnas.proxies.cache import DATA, ScoreTable, load_scores, score_path
+from invertnas.proxies.registry import DEFAULT_PROXIES, open_proxy
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -62,8 +65,8 @@ def open_initial(name: str, space: SearchSpace, pretrained: Path, gvae: Any = No
         return RandomInitial()
     if name == "proxy":
         return ProxyInitial(_cells(space, pretrained, reduced=False), _proxy_config(space.name))
-    translate = _Translator(space, pretrained, gvae)
-    return AlignFlowInitial(_cells(space, pretrained, reduced=True), translate, _alignflow_config(space.name))
+    translate, score = _Translator(space, pretrained, gvae), _Scorer(space, pretrained)
+    return AlignFlowInitial(_cells(space, pretrained, reduced=True), translate, score, _alignflow_config(space.name))
 
 
 def scores_folder(space_name: str, pretrained: Path, *, reduced: bool) -> Path:
@@ -76,9 +79,10 @@ def initial_files(name: str, space_name: str, pretrained: Path) -> dict[str, str
     """SHA-256 of every file that a strategy reads, apart from the GVAE's; none at random."""
     if name == "random":
         return {}
-    reduced = name == "alignflow"
-    folder = scores_folder(space_name, pretrained, reduced=reduced)
-    paths = [score_path(space_name, DEFAULT_PROXIES[space_name], reduced=reduced, folder=folder)]
+    paths = []
+    for reduced in (False, True) if name == "alignflow" else (False,):
+        folder = scores_folder(space_name, pretrained, reduced=reduced)
+        paths.append(score_path(space_name, DEFAULT_PROXIES[space_name], reduced=reduced, folder=folder))
     if name == "alignflow":
         from invertnas.alignflow.pretrained import alignflow_paths
 
@@ -104,6 +108,28 @@ class _Translator:
         return translate(self.model, self.gvae, self.space, archs)
 
 
+class _Scorer:
+    """The proxy in the full space: of cells scored before the stored scores, of the others newly computed ones."""
+
+    def __init__(self, space: SearchSpace, pretrained: Path) -> None:
+        self.space, self.pretrained = space, pretrained
+        self.known: dict[str, float] | None = None
+        self.proxy: Any = None
+
+    def __call__(self, archs: Sequence[ArchSpec]) -> npt.NDArray[np.float64]:
+        if self.known is None:
+            cells = _load_cells(self.space.name, self.pretrained, reduced=False)
+            self.known = {self.space.identity(arch): score for arch, score in zip(cells.archs(), cells.scores.tolist())}
+        names = [self.space.identity(arch) for arch in archs]
+        unknown = [row for row, name in enumerate(names) if name not in self.known]
+        if unknown:
+            if self.proxy is None:
+                self.proxy = open_proxy(DEFAULT_PROXIES[self.space.name], self.space)
+            scores = self.proxy.score([archs[row] for row in unknown])
+            self.known |= {names[row]: float(np.float32(score)) for row, score in zip(unknown, scores)}
+        return np.array([self.known[name] for name in names])
+
+
 def _check(name: str, space_name: str) -> None:
     if name not in INITS:
         raise ConfigError(f"got initial strategy {name!r}; expected one of {', '.join(INITS)}")
@@ -122,5 +148,9 @@ def _alignflow_config(space_name: str) -> AlignFlowInitialConfig:
 
 
 def _cells(space: SearchSpace, pretrained: Path, *, reduced: bool) -> Callable[[], ScoredCells]:
-    folder = scores_folder(space.name, pretrained, reduced=reduced)
-    return functools.cache(lambda: load_scores(space.name, DEFAULT_PROXIES[space.name], reduced=reduced, folder=folder))
+    return functools.cache(lambda: _load_cells(space.name, pretrained, reduced=reduced))
+
+
+def _load_cells(space_name: str, pretrained: Path, *, reduced: bool) -> ScoreTable:
+    folder = scores_folder(space_name, pretrained, reduced=reduced)
+    return load_scores(space_name, DEFAULT_PROXIES[space_name], reduced=reduced, folder=folder)

@@ -57,6 +57,10 @@ def _restored(arch: ArchSpec) -> ArchSpec | None:
     return cell(*inner)
 
 
+def scores_of(archs: Sequence[ArchSpec]) -> np.ndarray:
+    return scored(archs).scores
+
+
 CELLS, REDUCED_CELLS = scored(ALL), scored(REDUCED)
 
 
@@ -65,12 +69,17 @@ def proxy(**options: object) -> ProxyInitial:
 
 
 def alignflow(**options: object) -> AlignFlowInitial:
-    return AlignFlowInitial(
-        lambda: REDUCED_CELLS, restored, AlignFlowInitialConfig("nwot", **options)  # type: ignore[arg-type]
-    )
+    config = AlignFlowInitialConfig("nwot", **options)  # type: ignore[arg-type]
+    return AlignFlowInitial(lambda: REDUCED_CELLS, restored, scores_of, config)
 
 
-STRATEGIES = [RandomInitial(), proxy(), proxy(share=1.0), alignflow(), alignflow(sources=7, unique_by="identity")]
+STRATEGIES = [
+    RandomInitial(),
+    proxy(),
+    proxy(share=1.0),
+    alignflow(),
+    alignflow(order="sources", sources=7, unique_by="identity"),
+]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda s: s.name)
@@ -139,17 +148,31 @@ def test_copies_of_a_network_count_once() -> None:
     assert proxy(share=1.0).choose(SPACE, len(first), 0) == list(first.values())
 
 
-def test_alignflow_goes_down_the_reduced_ranking() -> None:
+def test_by_sources_alignflow_goes_down_the_reduced_ranking() -> None:
     """The translated cells in the order of their sources; invalid ones and repetitions are passed over."""
-    chosen = alignflow(share=1.0, unique_by="identity").choose(SPACE, 30, 0)
+    chosen = alignflow(order="sources", share=1.0, unique_by="identity").choose(SPACE, 30, 0)
     expected = dict.fromkeys(arch for arch in restored(best(REDUCED_CELLS, 400)) if arch is not None)
     assert chosen == list(expected)[:30]
     assert all(5 in arch.ops for arch in chosen)
 
 
 @pytest.mark.parametrize("sources", [1, 7, 30, 5000])
-def test_the_block_size_does_not_change_the_set(sources: int) -> None:
-    assert alignflow(sources=sources).choose(SPACE, 30, 2) == alignflow().choose(SPACE, 30, 2)
+def test_by_sources_the_block_size_does_not_change_the_set(sources: int) -> None:
+    expected = alignflow(order="sources").choose(SPACE, 30, 2)
+    assert alignflow(order="sources", sources=sources).choose(SPACE, 30, 2) == expected
+
+
+def test_by_the_proxy_alignflow_takes_the_best_of_all_it_translated() -> None:
+    chosen = alignflow(share=1.0, unique_by="identity", sources=300).choose(SPACE, 30, 0)
+    translated = list(dict.fromkeys(arch for arch in restored(best(REDUCED_CELLS, 300)) if arch is not None))
+    assert chosen == best(scored(translated), 30)
+    assert chosen != translated[:30]
+
+
+def test_by_the_proxy_the_next_block_follows_when_one_is_not_enough() -> None:
+    chosen = alignflow(share=1.0, unique_by="identity", sources=20).choose(SPACE, 30, 0)
+    first = list(dict.fromkeys(arch for arch in restored(best(REDUCED_CELLS, 20)) if arch is not None))
+    assert len(first) < 30 and chosen[: len(first)] == best(scored(first), len(first))
 
 
 def test_no_more_is_translated_than_needed() -> None:
@@ -160,7 +183,7 @@ def test_no_more_is_translated_than_needed() -> None:
         return restored(archs)
 
     config = AlignFlowInitialConfig("nwot", sources=50)
-    AlignFlowInitial(lambda: REDUCED_CELLS, counting, config).choose(SPACE, 5, 0)
+    AlignFlowInitial(lambda: REDUCED_CELLS, counting, scores_of, config).choose(SPACE, 5, 0)
     assert blocks == [50]
 
 
@@ -170,9 +193,8 @@ def test_too_few_cells_are_named() -> None:
         SearchExhaustedError, match="different cells of nasbench201 scored by nwot; expected at least 30"
     ):
         ProxyInitial(lambda: few, ProxyConfig("nwot", share=1.0, unique_by="identity")).choose(SPACE, 30, 0)
-    nothing = AlignFlowInitial(
-        lambda: REDUCED_CELLS, lambda archs: [None] * len(archs), AlignFlowInitialConfig("nwot", sources=2000)
-    )
+    config = AlignFlowInitialConfig("nwot", sources=2000)
+    nothing = AlignFlowInitial(lambda: REDUCED_CELLS, lambda archs: [None] * len(archs), scores_of, config)
     with pytest.raises(SearchExhaustedError, match="got 0 different valid cells of nasbench201 from 2048 cells"):
         nothing.choose(SPACE, 30, 0)
 
@@ -192,8 +214,9 @@ def test_options_out_of_range(options: dict[str, object]) -> None:
     for make in (proxy, alignflow):
         with pytest.raises(ConfigError, match=next(iter(options))):
             make(**options)
-    with pytest.raises(ConfigError, match="sources=0"):
-        alignflow(sources=0)
+    for name, value in (("sources", 0), ("order", "name")):
+        with pytest.raises(ConfigError, match=name):
+            alignflow(**{name: value})
 
 
 def test_a_strategy_reads_nothing_before_it_is_asked() -> None:
@@ -201,4 +224,4 @@ def test_a_strategy_reads_nothing_before_it_is_asked() -> None:
         raise AssertionError("read")
 
     ProxyInitial(refuse, ProxyConfig("nwot"))
-    AlignFlowInitial(refuse, restored, AlignFlowInitialConfig("nwot"))
+    AlignFlowInitial(refuse, restored, scores_of, AlignFlowInitialConfig("nwot"))

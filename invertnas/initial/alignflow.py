@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from invertnas.errors import ConfigError, SearchExhaustedError
 from invertnas.initial.base import check_count
@@ -13,6 +16,8 @@ from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
 Translate = Callable[[Sequence[ArchSpec]], Sequence[ArchSpec | None]]
+Score = Callable[[Sequence[ArchSpec]], npt.NDArray[np.float64]]
+Order = Literal["proxy", "sources"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,19 +27,26 @@ class AlignFlowInitialConfig:
     Attributes:
         proxy: name of the zero-cost proxy that ranks the reduced space (paper F.5: "nwot", for
             NAS-Bench-NLP "epsinas").
+        order: which translations fill the set. "proxy": those that the proxy, asked again in the full
+            space, puts first. "sources": those of the best cells of the reduced space, as they come. (The
+            paper ranks the reduced space and mentions no second ranking.)
         sources: cells of the reduced space translated at a time, the best first, until enough
-            valid different ones have come out. (The paper does not say how many it translates.)
+            valid different ones have come out; with "proxy" the ranking is among these. (The paper does
+            not say how many it translates.)
         share: part of the scored cells that a trial sees, drawn by its seed; see `ProxyConfig`.
         unique_by: which translated cells count as different; see `ProxyConfig`.
     """
 
     proxy: str
-    sources: int = 100
+    order: Order = "proxy"
+    sources: int = 400
     share: float = 0.5
     unique_by: UniqueBy = "isomorphism"
 
     def __post_init__(self) -> None:
         check_options(self.share, self.unique_by)
+        if self.order not in ("proxy", "sources"):
+            raise ConfigError(f"got order={self.order!r}; expected 'proxy' or 'sources'")
         if self.sources < 1:
             raise ConfigError(f"got sources={self.sources}; expected at least 1")
 
@@ -42,32 +54,33 @@ class AlignFlowInitialConfig:
 class AlignFlowInitial:
     """Translations of the best-scored reduced cells; implements `InitialStrategy`.
 
-    The set keeps the order of the sources: the paper does not rank the translated cells again.
-
     Args:
         cells: gives the scored cells of the reduced space; called on first use.
         translate: cells of the reduced space to cells of the full one, None where invalid.
+        score: (M,) proxy scores of M cells of the full space, higher is better; of use with order "proxy".
         config: options.
     """
 
     name = "alignflow"
 
-    def __init__(self, cells: Callable[[], ScoredCells], translate: Translate, config: AlignFlowInitialConfig) -> None:
-        self._load, self._translate, self.config = cells, translate, config
+    def __init__(
+        self, cells: Callable[[], ScoredCells], translate: Translate, score: Score, config: AlignFlowInitialConfig
+    ) -> None:
+        self._load, self._translate, self._score, self.config = cells, translate, score, config
 
     def choose(self, space: SearchSpace, count: int, seed: int) -> list[ArchSpec]:
-        """The first `count` valid different translations; errors as in `InitialStrategy`."""
+        """The first `count` different valid translations in the configured order; errors as in `InitialStrategy`."""
         check_count(count)
         cells = self._load()
-        chosen = Chosen(space, self.config.unique_by)
         order = ranked(cells.scores, self.config.share, seed)
+        chosen = Chosen(space, self.config.unique_by)
         for start in range(0, len(order), self.config.sources):
             if len(chosen) >= count:
                 break
             block = order[start : start + self.config.sources]
-            for arch in self._translate([cells.arch(int(index)) for index in block]):
-                if arch is not None:
-                    chosen.add(arch)
+            translated = self._translate([cells.arch(int(index)) for index in block])
+            for arch in self._ordered([arch for arch in translated if arch is not None], space):
+                chosen.add(arch)
         if len(chosen) < count:
             raise SearchExhaustedError(
                 f"got {len(chosen)} different valid cells of {space.name} from {len(order)} cells of the reduced "
@@ -78,3 +91,10 @@ class AlignFlowInitial:
     def to_dict(self) -> dict[str, Any]:
         """Name and options."""
         return {"name": self.name, **dataclasses.asdict(self.config)}
+
+    def _ordered(self, archs: list[ArchSpec], space: SearchSpace) -> list[ArchSpec]:
+        """The cells of a block, each once; by the proxy those without a signal come last, and equal ones as found."""
+        if self.config.order == "sources" or not archs:
+            return archs
+        distinct = list({space.identity(arch): arch for arch in archs}.values())
+        return [distinct[index] for index in np.argsort(-self._score(distinct), kind="stable")]
