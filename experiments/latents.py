@@ -39,6 +39,10 @@ class Recording:
         """As the inner one."""
         return self.inner.predict(archs)
 
+    def uncertainty(self, archs: Sequence[ArchSpec]) -> FloatArray:
+        """As the inner one."""
+        return self.inner.uncertainty(archs)
+
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
     ) -> list[ArchSpec | None]:

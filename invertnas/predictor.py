@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from invertnas.errors import ArtefactError, ConfigError
 from invertnas.finetune import EndToEndTrainer, copy_gvae
+from invertnas.gaussian_process import GaussianProcess
 from invertnas.gvae.model import GVAE
 from invertnas.inn.aggregate import idw_weights, mean_weights
 from invertnas.inn.config import INNConfig, INNTrainConfig
@@ -24,6 +25,7 @@ from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
 
+REACHES, NOISES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0), (1e-4, 1e-2, 1.0)  # that the Gaussian process may have
 SPREAD_SAMPLE = 1000  # random architectures that measure the latent's mean and spread
 
 
@@ -69,6 +71,7 @@ class InvertiblePredictor:
         self._y_shift, self._y_scale = 0.0, 1.0
         self.weights = mean_weights(inn.members)
         self.finetuner = self._end_to_end() if end_to_end else None
+        self._process: GaussianProcess | None = None
 
     def _end_to_end(self) -> EndToEndTrainer:
         rate, reverse = self.config.gvae_learning_rate, self.config.encoder_reverse
@@ -94,6 +97,9 @@ class InvertiblePredictor:
         if self.config.aggregate == "idw":
             targets = self._to_target(everything.accuracies)
             self.weights = idw_weights(self._forward(self._latents(everything.archs)), targets)
+        if self.config.uncertainty == "gaussian_process":
+            latents, accuracies = self._latents(everything.archs), np.array(everything.accuracies)
+            self._process = GaussianProcess.fit(latents, accuracies, reaches=REACHES, noises=NOISES)
         return report
 
     def _fit_models(self, train: Labelled, val: Labelled, round_index: int) -> dict[str, Any]:
@@ -110,6 +116,18 @@ class InvertiblePredictor:
         weights = self.weights[:, np.newaxis] * np.isfinite(members)
         total = np.maximum(weights.sum(axis=0), np.finfo(np.float64).tiny)
         return ((weights * np.nan_to_num(members)).sum(axis=0) / total).astype(np.float32), members.astype(np.float32)
+
+    def uncertainty(self, archs: Sequence[ArchSpec]) -> FloatArray:
+        """Standard deviations (B,) of the predicted accuracies, as fractions; see `PredictorConfig.uncertainty`.
+
+        Raises:
+            ConfigError: of the Gaussian process before a fit.
+        """
+        if self.config.uncertainty == "members":
+            return self.predict(archs)[1].std(axis=0)
+        if self._process is None:
+            raise ConfigError("got no labels for the Gaussian process; expected fit before uncertainty")
+        return self._process.predict(self._latents(archs))[1].astype(np.float32)
 
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator

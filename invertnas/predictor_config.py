@@ -21,6 +21,9 @@ class PredictorConfig:
             see `invertnas.latent_scale`. (With random permutations no single feature is taken.)
         scale_accuracy: False trains on fractions (paper); True standardises them by the median and
             the spread of the better half of the labels, and clips far below.
+        uncertainty: what `InvertiblePredictor.uncertainty` is. "members": the spread of the members' predictions.
+            "gaussian_process": the standard deviation of a Gaussian process on the latents of what is labelled,
+            which grows with the distance from it; a single INN has one, too. (Neither is in the paper.)
         clip_low: lowest standardised accuracy, when scaled.
         finetune: "frozen" trains the INNs alone (paper); "end_to_end" trains encoder and decoder with
             them, see `invertnas.finetune` (thesis, single INN).
@@ -34,6 +37,7 @@ class PredictorConfig:
     scale_latent: bool = False
     label_axis: Literal["feature", "least_variance"] = "feature"
     scale_accuracy: bool = False
+    uncertainty: Literal["members", "gaussian_process"] = "members"
     clip_low: float = -3.0
     finetune: Literal["frozen", "end_to_end"] = "frozen"
     gvae_learning_rate: float = 1e-3
@@ -44,6 +48,8 @@ class PredictorConfig:
             raise ConfigError(f"got aggregate={self.aggregate!r}; expected 'idw' or 'mean'")
         if self.label_axis not in ("feature", "least_variance"):
             raise ConfigError(f"got label_axis={self.label_axis!r}; expected 'feature' or 'least_variance'")
+        if self.uncertainty not in ("members", "gaussian_process"):
+            raise ConfigError(f"got uncertainty={self.uncertainty!r}; expected 'members' or 'gaussian_process'")
         if self.finetune not in ("frozen", "end_to_end"):
             raise ConfigError(f"got finetune={self.finetune!r}; expected 'frozen' or 'end_to_end'")
         if self.gvae_learning_rate <= 0:

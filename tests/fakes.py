@@ -81,6 +81,9 @@ class FakeSurrogate:
         members = (self.weights @ self._features(archs).T).astype(np.float32)
         return members.mean(axis=0), members
 
+    def uncertainty(self, archs: Sequence[ArchSpec]) -> FloatArray:
+        return self.predict(archs)[1].std(axis=0)
+
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
     ) -> list[ArchSpec | None]:

@@ -14,7 +14,7 @@ from experiments import methods, runner
 from experiments.benchmarks import BENCHMARKS, open_analysis, open_benchmark
 from experiments.initial import BARE_INIT
 from experiments.methods import METHODS
-from experiments.presets import PRESETS, completed
+from experiments.presets import PRESETS, completed, preset
 from experiments.records import at_budget, finished, longest_or, read_searches, rounds_within, search_folder, variants
 from experiments.runner import run_search
 from experiments.tables import TABLES, Place, Row, Table, collect, grid, table_named
@@ -160,6 +160,19 @@ def test_what_the_issue_asks_for_is_in_the_registry() -> None:
         ("fast_e2e_ranked", True, "end_to_end"),
     ):
         assert (PRESETS[name].train.rank_weighted, PRESETS[name].predictor.finetune) == (ranked, tuning)
+
+
+def test_on_nasbench301_fast_settings_explore() -> None:
+    for name in ("fast", "fast_explore", "fast_mean"):
+        chosen = preset(name, "nasbench301")
+        assert (chosen.search.selection, chosen.search.explore) == ("ucb", 2.0)
+        assert chosen.predictor.uncertainty == "gaussian_process" and chosen.name == name
+    assert preset("fast_mean", "nasbench301").predictor.aggregate == "mean"
+    assert preset("fast_thompson", "nasbench301") == PRESETS["fast_thompson"]
+    for space in ("nasbench101", "nasbench201", "nasbench_nlp"):
+        assert preset("fast", space) == PRESETS["fast"] != preset("fast_explore", space) == PRESETS["fast_explore"]
+    for name in ("paper", "thesis"):
+        assert preset(name, "nasbench301").search == PRESETS[name].search
 
 
 def test_presets_other_than_the_paper_differ_from_fast_in_what_they_are_named_for() -> None:

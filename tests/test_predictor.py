@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from invertnas.errors import ArtefactError, ConfigError
+from invertnas.gaussian_process import GaussianProcess
 from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.model import GVAE
 from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.io import write_arrays
-from invertnas.predictor import InvertiblePredictor, PredictorConfig
+from invertnas.predictor import NOISES, REACHES, InvertiblePredictor, PredictorConfig
 from invertnas.search.protocols import Labelled
 from invertnas.spaces import NASBench201Space
 from tests.reference import losses as ref
@@ -61,6 +63,38 @@ def test_predict(fitted: InvertiblePredictor) -> None:
     assert (mean.shape, members.shape, mean.dtype, members.dtype) == ((9,), (3, 9), np.float32, np.float32)
     np.testing.assert_allclose(mean, fitted.weights @ members, atol=1e-5)
     assert np.abs(members - members[:1]).max() > 1e-4
+
+
+def test_uncertainty_is_the_spread_of_the_members(fitted: InvertiblePredictor) -> None:
+    archs = labelled(9, seed=2).archs
+    np.testing.assert_allclose(fitted.uncertainty(archs), fitted.predict(archs)[1].std(axis=0), rtol=1e-6)
+
+
+def test_uncertainty_of_the_gaussian_process_is_that_of_all_labels(gvae: GVAE) -> None:
+    model = make(gvae, dataclasses.replace(SCALED, uncertainty="gaussian_process"), members=1)
+    train, val, new = labelled(12), labelled(4, seed=1), labelled(30, seed=2).archs
+    with pytest.raises(ConfigError, match="expected fit before uncertainty"):
+        model.uncertainty(new)
+    model.fit(train, val, round_index=0)
+    both = train.extend(val.archs, val.accuracies)
+    inputs = [model._latents(archs) for archs in (both.archs, new)]
+    process = GaussianProcess.fit(inputs[0], np.array(both.accuracies), reaches=REACHES, noises=NOISES)
+    found = model.uncertainty(new)
+    np.testing.assert_allclose(found, process.predict(inputs[1])[1], rtol=1e-5)
+    assert (found.shape, found.dtype) == ((30,), np.float32)
+    with pytest.raises(ConfigError, match="uncertainty='none'"):
+        PredictorConfig(uncertainty="none")  # type: ignore[arg-type]
+
+
+def test_uncertainty_of_the_gaussian_process_grows_with_the_distance(gvae: GVAE) -> None:
+    model = make(gvae, dataclasses.replace(SCALED, uncertainty="gaussian_process"), members=1)
+    few = labelled(4)
+    model.fit(few, Labelled(), round_index=0)
+    new = labelled(40, seed=2).archs
+    latents, known = model._latents(new), model._latents(few.archs)
+    nearest = np.linalg.norm(latents[:, None] - known, axis=-1).min(axis=1)
+    assert spearmanr(nearest, model.uncertainty(new)).statistic > 0.7
+    assert model.uncertainty(few.archs).max() < model.uncertainty(new).max()
 
 
 def test_weights_are_idw_over_all_labels(fitted: InvertiblePredictor) -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal, spearmanr
 
 from invertnas.search.baselines import BayesianConfig, BayesianOptimization
-from invertnas.search.baselines.gaussian_process import GaussianProcess, expected_improvement, squared_distances
+from invertnas.gaussian_process import GaussianProcess, expected_improvement, squared_distances
 from invertnas.spaces import NASBench201Space, NASBench301Space
 from tests.fakes import score
 

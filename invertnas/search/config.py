@@ -78,9 +78,9 @@ class SearchConfig:
         keep: best of them that train; the others validate (paper: 30 and 20; with keep = initial
             nothing validates).
         batch: k, queries per round.
-        selection: "greedy" takes the k best by aggregated prediction (paper); "thompson" draws
-            each pick from the Gaussian of the members' mean and spread; "ucb" adds `explore` spreads.
-        explore: weight of the members' spread in "ucb" and "thompson".
+        selection: "greedy" takes the k best by aggregated prediction (paper); "thompson" draws the scores of all
+            candidates from the Gaussian of prediction and uncertainty; "ucb" adds `explore` uncertainties.
+        explore: weight of the surrogate's uncertainty in "ucb" and "thompson".
         candidates: candidate generation.
     """
 

@@ -14,7 +14,7 @@ from invertnas.initial.base import RandomInitial
 from invertnas.io import read_json, write_json
 from invertnas.search.candidates import generate_candidates
 from invertnas.search.config import SearchConfig
-from invertnas.search.protocols import FloatArray, Labelled, Surrogate
+from invertnas.search.protocols import Labelled, Surrogate
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
@@ -73,8 +73,7 @@ class InvertNAS:
             raise SearchExhaustedError(
                 f"no unqueried architecture left in {self.space.name} after {len(labelled)} queries; lower the budget"
             )
-        mean, members = self.surrogate.predict(archs)
-        picks = self._select(mean, members, rng)
+        picks = self._select(archs, rng)
         times = {"fit_s": fitted - started, "candidates_s": time.perf_counter() - fitted}
         self._rounds.append({"round": self._round, **pool.diagnostics(), "fit": report, **times})
         return [archs[index] for index in picks]
@@ -115,14 +114,12 @@ class InvertNAS:
         """One record per round: candidate counts and shares, fit report, seconds."""
         return list(self._rounds)
 
-    def _select(self, mean: FloatArray, members: FloatArray, rng: np.random.Generator) -> list[int]:
-        spread = self.config.explore * members.std(axis=0)
-        if self.config.selection == "greedy":
-            score = mean
-        elif self.config.selection == "ucb":
-            score = mean + spread
-        else:
-            score = mean + spread * rng.standard_normal(len(mean))
+    def _select(self, archs: Sequence[ArchSpec], rng: np.random.Generator) -> list[int]:
+        score, _ = self.surrogate.predict(archs)
+        if self.config.selection != "greedy":
+            spread = np.float32(self.config.explore) * self.surrogate.uncertainty(archs)
+            draws = rng.standard_normal(len(archs), np.float32) if self.config.selection == "thompson" else 1.0
+            score = (score + spread * draws).astype(np.float32)
         order = np.argsort(-np.nan_to_num(score, nan=-np.inf), kind="stable")
         return [int(index) for index in order[: self.config.batch]]
 

@@ -69,6 +69,10 @@ class Surrogate(Protocol):
         """Aggregated accuracy (B,) and the members' accuracies (K, B), in fractions."""
         ...
 
+    def uncertainty(self, archs: Sequence[ArchSpec]) -> FloatArray:
+        """Standard deviations (B,) of the predicted accuracies, in fractions."""
+        ...
+
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
     ) -> list[ArchSpec | None]:

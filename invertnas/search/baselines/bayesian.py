@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from invertnas.search.baselines.base import Baseline, require
-from invertnas.search.baselines.gaussian_process import GaussianProcess, expected_improvement
+from invertnas.gaussian_process import GaussianProcess, expected_improvement
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
 

@@ -1,4 +1,4 @@
-"""Gaussian-process regression on binary encodings, exact, by Cholesky factors."""
+"""Gaussian-process regression, exact, by Cholesky factors."""
 
 from __future__ import annotations
 
