@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,8 +12,8 @@ import pandas as pd
 import pytest
 
 from experiments import ability, pretraining
-from experiments.ability import Prior, keys, prior_ability, priors, training_data, unseen
-from experiments.ability_report import AGNET, AGNET_TITLE, COLUMNS, METRICS, with_agnet
+from experiments.ability import Mixture, Prior, keys, mixture, prior_ability, priors, training_data, unseen
+from experiments.ability_report import AGNET, AGNET_TITLE, COLUMNS, SAME_RULES, to_markdown, with_agnet
 from experiments.pretraining import PRETRAINING, training_graphs
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
@@ -58,6 +59,8 @@ def test_shares_are_those_counted_by_hand(name: str) -> None:
     row = played(space, [a, a, a, b, c, None, None, None], [a, d])
     assert (row["count"], row["rank"], row["validity"]) == (8, 2, 5 / 8)
     assert (row["uniqueness"], row["novelty"]) == (3 / 5, 2 / 5)
+    # The edge between the inputs that makes a graph of NAS-Bench-301 invalid is one that AG-Net does not look at.
+    assert row["agnet_validity"] == row["agnet_cell_validity"] == {"nasbench201": 5 / 8, "nasbench301": 1.0}[name]
     nothing = played(space, [None, None], [a])
     assert nothing["validity"] == 0 and "uniqueness" not in nothing and "novelty" not in nothing
 
@@ -83,8 +86,9 @@ def test_priors_have_the_moments_of_the_latents() -> None:
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(3, 6)) * [1, 1, 1, 1, 0, 0.01]  # rank 3, one number constant, one small
     latents = (rng.normal(size=(5000, 3)) @ mixing + 2).astype(np.float32)
-    standard, diagonal, full = priors(latents)
-    assert [len(prior.axes) for prior in (standard, diagonal, full)] == [6, 6, 3]
+    standard, diagonal, full, mixed = priors(latents, 0)
+    assert [prior.rank for prior in (standard, diagonal, full, mixed)] == [6, 6, 3, 6]
+    assert isinstance(standard, Prior) and isinstance(diagonal, Prior) and isinstance(full, Prior)
     for prior, covariance in (
         (standard, np.eye(6)),
         (diagonal, np.diag(latents.var(axis=0))),
@@ -95,6 +99,35 @@ def test_priors_have_the_moments_of_the_latents() -> None:
         assert drawn.dtype == np.float32
         np.testing.assert_allclose(np.cov(drawn.T), covariance, atol=0.15)
         np.testing.assert_allclose(drawn.mean(axis=0), 0 if prior is standard else latents.mean(axis=0), atol=0.05)
+
+
+def test_the_mixture_finds_the_clusters_of_the_latents() -> None:
+    rng = np.random.default_rng(0)
+    centres, shape = 20 * np.stack([np.arange(10), np.arange(10) % 2], axis=1), np.array([[1.0, 0.6], [0.0, 0.8]])
+    latents = (centres[rng.integers(10, size=4000)] + rng.normal(size=(4000, 2)) @ shape.T).astype(np.float32)
+    fitted = mixture(latents, 0)
+    assert (fitted.title, fitted.rank, len(fitted.parts)) == ("Gaussian mixture (10)", 2, 10)
+    np.testing.assert_allclose(sorted(part.mean[0] for part in fitted.parts), centres[:, 0], atol=0.3)
+    for part in fitted.parts:
+        np.testing.assert_allclose(part.axes.T @ part.axes, shape @ shape.T, atol=0.3)
+    drawn = fitted.sample(4000, rng)
+    assert drawn.shape == (4000, 2) and drawn.dtype == np.float32
+    counts = np.bincount(np.rint(drawn[:, 0] / 20).astype(int), minlength=10)
+    np.testing.assert_allclose(counts / 4000, 0.1, atol=0.03)
+    again = mixture(latents, 0)
+    assert all(np.array_equal(a.axes, b.axes) for a, b in zip(fitted.parts, again.parts))
+
+
+def test_the_mixture_draws_by_weight() -> None:
+    corners = [Prior("", np.full(3, place, np.float32), np.zeros((1, 3), np.float32)) for place in (0, 1)]
+    drawn = Mixture("", np.array([0.25, 0.75]), tuple(corners)).sample(4000, np.random.default_rng(0))
+    assert abs(float(drawn.mean()) - 0.75) < 0.03
+
+
+def test_without_scikit_learn_the_mixture_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
+    with pytest.raises(ConfigError, match=r"needs scikit-learn; pip install -e \.\[figures\]"):
+        mixture(np.zeros((20, 2), np.float32), 0)
 
 
 def test_training_data_are_drawn_again_and_checked() -> None:
@@ -147,9 +180,9 @@ def test_the_script_measures_what_is_there(
     assert list(table.columns) == COLUMNS and set(table["space"]) == {"nasbench301"}
     assert table["latents"].tolist() == [
         *("held-out graphs, as shipped", "held-out graphs", "unseen graphs"),
-        *("N(0, I)", "mean + std * N(0, I)", "N(mean, covariance)", AGNET_TITLE),
+        *("N(0, I)", "mean + std * N(0, I)", "N(mean, covariance)", "Gaussian mixture (10)", AGNET_TITLE),
     ]
-    assert table["validity"][0] == 0.25 and table["count"][3] == 40 and (table["rank"][3:6] <= 44).all()
+    assert table["validity"][0] == 0.25 and table["count"][3] == 40 and (table["rank"][3:7] <= 44).all()
     assert table["exact_reconstruction"][1:3].tolist() == [0.0, 0.0], "an untrained GVAE reconstructs nothing"
 
 
@@ -163,9 +196,16 @@ def test_bad_flags_and_an_empty_folder_are_named(tmp_path: Path) -> None:
         ability.main(["ability"])
 
 
-def test_agnet_stands_below_each_space() -> None:
-    assert set(AGNET) == set(PRETRAINING)
-    rows = [{"space": name, "dim": 8, "latents": "N(0, I)", "count": 10, "validity": 0.5} for name in AGNET]
+def test_agnet_stands_below_each_space_and_under_the_rules_it_was_judged_by() -> None:
+    assert set(AGNET) == set(PRETRAINING) >= set(SAME_RULES)
+    shares = {"validity": 0.25, "agnet_validity": 0.5, "agnet_cell_validity": 0.5}
+    rows = [{"space": name, "dim": 8, "latents": "N(0, I)", "count": 10, **shares} for name in AGNET]
+    rows[2]["agnet_cell_validity"] = 0.625
     frame = with_agnet(pd.DataFrame(rows))
     assert frame["latents"].tolist() == ["N(0, I)", AGNET_TITLE] * 4
-    assert frame[METRICS[1]].tolist()[1::2] == [0.7169, 0.9997, 0.4227, 0.5795]
+    assert frame["agnet_validity"].tolist()[1::2] == [0.7169, 0.9997, 0.4227, 0.5795]
+    assert frame["validity"].tolist()[1:4:2] == [0.7169, 0.9997] and frame["validity"][5::2].isna().all()
+    text = to_markdown(frame)
+    assert "| N(0, I) | 10 |  |  | 25.00 | 50.00 |  |  |" in text
+    assert "| N(0, I) | 10 |  |  | 25.00 | 50.00 (62.50) |  |  |" in text
+    assert f"| {AGNET_TITLE} | 10,000 |  |  |  | 42.27 | 100.00 | 100.00 |" in text
