@@ -59,10 +59,10 @@ def tasks_from_flags(table: Table) -> list[SearchTask]:
     places = places_from_flags(table)
     wanted = [(row, place) for row, place in grid(table) if row.method in methods and place in places]
     return [
-        _task(table, row, place, seed)
-        for seed in range(FLAGS.seed, FLAGS.seed + (FLAGS.trials or table.trials))
+        _task(table, row, place, FLAGS.seed + trial)
+        for trial in range(FLAGS.trials or table.trials)
         for row, place in wanted
-        if not row.optional
+        if not row.optional and trial < (FLAGS.trials or place.trials or table.trials)
     ]
 
 

@@ -51,11 +51,18 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A data set of a benchmark, and the numbers of queries at which rows are shown."""
+    """Where methods are compared.
+
+    Attributes:
+        benchmark, dataset: what is searched.
+        budgets: the numbers of queries at which rows are shown.
+        trials: most seeds per row, where a search is long; None for the table's number.
+    """
 
     benchmark: str
     dataset: str
     budgets: Budgets
+    trials: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +120,9 @@ def _detailed(name: str, place: Place) -> Table:
 
 
 _BOTH = _nb201((150, 192))
+_NB101, _NB301 = Place("nasbench101", "cifar10", (150,)), Place("nasbench301", "cifar10", (150,), trials=5)
+_OTHERS = tuple(dataclasses.replace(place, budgets=(150, 192)) for place in (_NB101, _NB301))
+_NBNLP = Place("nasbench_nlp", "ptb", (304,), trials=5)
 _FINE_TUNING = tuple(Row(SINGLE, name) for name in (DEFAULT, "fast_ranked", "fast_e2e", "fast_e2e_ranked"))
 _FINE_TUNING_NOTE = (
     "fast trains the INN alone without rank weights, fast_ranked with them; fast_e2e and fast_e2e_ranked train "
@@ -123,15 +133,14 @@ _ALL = (
         "table1",
         "Table 1: NAS-Bench-101",
         _EVERY,
-        (Place("nasbench101", "cifar10", (150, 192)),),
+        _OTHERS[:1],
         curves=True,
     ),
     Table(
         "table3",
         "Table 3: NAS-Bench-301 and NAS-Bench-NLP",
         (*_EVERY_ONCE, Row(_BO, benchmark="nasbench301")),
-        (Place("nasbench301", "cifar10", (150, 192)), Place("nasbench_nlp", "ptb", (304,))),
-        trials=5,
+        (_OTHERS[1], _NBNLP),
         curves=True,
         note="On NAS-Bench-NLP the accuracy is 100 minus the validation loss in nats, as in the paper.",
     ),
@@ -147,22 +156,22 @@ _ALL = (
         "table4",
         "Table 4: initial sampling strategies",
         tuple(Row(method, init=init, optional=method == ENSEMBLE) for method in (ENSEMBLE, SINGLE) for init in INITS),
-        (
-            Place("nasbench101", "cifar10", (150,)),
-            *_nb201((150,), (192,)),
-            Place("nasbench301", "cifar10", (150,)),
-            Place("nasbench_nlp", "ptb", (304,)),
-        ),
+        (_NB101, *_nb201((150,), (192,)), _NB301, _NBNLP),
         source=TABLE4_NAME,
         report="initial",
     ),
-    Table("table6", "Table 6: single INN and ensemble", (*_OURS, *_PAPERS), _BOTH),
+    Table(
+        "table6",
+        "Table 6: single INN and ensemble",
+        (*_OURS, *_PAPERS),
+        (_OTHERS[0], *_BOTH, _OTHERS[1], _NBNLP),
+    ),
     *(_detailed(name, place) for name, place in zip(("table7", "table8", "table9"), _BOTH)),
     Table(
         "table16",
         "Table 16: candidates of the inverse path",
         (Row(ENSEMBLE), Row(ENSEMBLE, "fast_z"), Row(ENSEMBLE, "paper", optional=True)),
-        _nb201((192,)),
+        (*_nb201((192,)), _NB101, _NB301),
         trials=3,
         report="quality",
     ),
@@ -170,14 +179,14 @@ _ALL = (
         "table17",
         "Table 17: inverse-distance weights (fast) against the plain mean (fast_mean)",
         (Row(ENSEMBLE), Row(ENSEMBLE, "fast_mean")),
-        _nb201((150,), (192,)),
+        (_NB101, *_nb201((150,), (192,)), _NB301),
         trials=5,
     ),
     Table(
         "table18",
         "Table 18: number of INNs",
         (Row(SINGLE), *(Row(ENSEMBLE, members=members) for members in (3, 5, 7)), Row(ENSEMBLE)),
-        _nb201((150,), (192,)),
+        (_NB101, *_nb201((150,), (192,)), _NB301),
         trials=5,
         curves=True,
         note="InvertNAS (single) is one INN, InvertNAS without a number ten. The paper prints no number of queries "
