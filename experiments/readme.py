@@ -34,6 +34,7 @@ BENCH_ROWS = (
     ("step_s", "one step of it, batch 64", "{:.3f} s"),
     ("plain_step_s", "the same step written plainly (`experiments/plain.py`)", "{:.3f} s"),
     ("gradient_distance_to_plain", "largest difference of their gradients, as a share of the largest", "{:.0e}"),
+    ("gradient_distance_of_last_place", "what one unit in the inputs' last place changes in them", "{:.0e}"),
     ("mixed_precision_step_s", "the same step with products in bfloat16", "{:.3f} s"),
     ("inverse_error", "error of the inverse, float32", "{:.0e}"),
     ("mixed_precision_inverse_error", "error of the inverse, bfloat16", "{:.0e}"),

@@ -86,27 +86,34 @@ class StepBench:
         """One validation step on the same rows."""
         self.trainer._validate(self.x, self.y, self.seed).numpy()
 
-    def plain_difference(self) -> tuple[float, float]:
+    def plain_difference(self) -> dict[str, float]:
         """Median seconds of the plainly written step, and how far its gradients are from the engine's.
 
-        The distance is the largest over the weights of one tensor, as a share of its largest gradient.
+        A distance is the largest over the weights of one tensor, as a share of its largest gradient. Beside it
+        stands what the plain gradients themselves change by where each input moves by one unit of float32's
+        last place: what two correct orders of summation may differ by.
         """
         import tensorflow as tf
 
-        rows, weighted = (self.x, self.y, self.ones), tf.constant(True)
+        rest, weighted = (self.y, self.ones), tf.constant(True)
         adam = PlainAdam(self.trainer.variables, self.inn.members, self.trainer.config.clip_norm)
 
         @tf.function
         def step() -> tf.Tensor:
-            total, gradients = plain_gradients(self.trainer, rows, self.seed, weighted)
+            total, gradients = plain_gradients(self.trainer, (self.x, *rest), self.seed, weighted)
             adam.apply(gradients, tf.constant(1e-3))
             return total
 
-        _, expected = tf.function(lambda: plain_gradients(self.trainer, rows, self.seed, weighted))()
-        batch = (*rows, tf.range(tf.size(self.y)))
-        _, got = tf.function(lambda: self.trainer._gradients(batch, self.seed, weighted))()
-        distance = max(float(tf.reduce_max(tf.abs(a - b)) / tf.reduce_max(tf.abs(b))) for a, b in zip(got, expected))
-        return median_s(lambda: step().numpy()), distance
+        plain = tf.function(lambda x: plain_gradients(self.trainer, (x, *rest), self.seed, weighted)[1])
+        batch = (self.x, *rest, tf.range(tf.size(self.y)))
+        got = tf.function(lambda: self.trainer._gradients(batch, self.seed, weighted)[1])()
+        signs = np.random.default_rng(1).choice((-1.0, 1.0), self.x.shape)
+        expected, moved = plain(self.x), plain(self.x * tf.constant(1.0 + 2.0**-23 * signs, tf.float32))
+        return {
+            "gradient_distance_to_plain": _distance(got, expected),
+            "gradient_distance_of_last_place": _distance(moved, expected),
+            "plain_step_s": median_s(lambda: step().numpy()),
+        }
 
     def inverse_error(self) -> float:
         """Largest error of a latent after forward and inverse, in units of its standard deviation 1."""
@@ -123,6 +130,10 @@ class StepBench:
         """
         kernels = sum(int(np.prod(v.shape)) for v in self.flow.trainable_variables if "kernel" in v.path)
         return 2 * 3 * 2 * kernels * int(self.x.shape[0]) / 1e9
+
+
+def _distance(gradients: Sequence[Any], expected: Sequence[Any]) -> float:
+    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(map(np.asarray, gradients), expected))
 
 
 def bench_step() -> dict[str, float]:
@@ -144,7 +155,6 @@ def bench_step() -> dict[str, float]:
             for _ in range(val_steps):
                 bench.validate()
     thesis_work_s = time.perf_counter() - started
-    plain_step_s, distance = bench.plain_difference()
     rate = bench.gflop / step_s
     return {
         "trace_s": trace_s,
@@ -153,8 +163,7 @@ def bench_step() -> dict[str, float]:
         "step_gflops": rate,
         "matmul_peak_gflops": peak,
         "share_of_peak": rate / peak,
-        "plain_step_s": plain_step_s,
-        "gradient_distance_to_plain": distance,
+        **bench.plain_difference(),
         "inverse_error": bench.inverse_error(),
         "mixed_precision_step_s": mixed_step_s,
         "mixed_precision_inverse_error": mixed.inverse_error(),

@@ -21,6 +21,13 @@ def test_a_step_trains_and_a_validation_does_not() -> None:
     assert any((b != v.numpy()).any() for b, v in zip(before, bench.trainer.variables))
 
 
+def test_gradients_of_fresh_weights_are_those_of_the_plain_step() -> None:
+    measured = StepBench(members=1, batch=4).plain_difference()
+    assert measured["gradient_distance_to_plain"] < 1e-4
+    assert 0 < measured["gradient_distance_of_last_place"] < 1e-2
+    assert measured["plain_step_s"] > 0
+
+
 def test_extrapolation_follows_a_straight_line() -> None:
     """Rounds 0 and 1 are left out of the line: the initial fit, and tracing."""
     assert rest_s([50.0, 9.0, 2.0, 3.0, 4.0], total=8) == pytest.approx(5.0 + 6.0 + 7.0)
