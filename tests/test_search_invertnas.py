@@ -139,6 +139,14 @@ def test_ucb_adds_the_spread_of_the_members() -> None:
     assert picks(mean, spread, selection="ucb", explore=0.0) == [1, 3]
 
 
+def test_by_members_each_pick_is_the_best_of_another_member() -> None:
+    mean, spread = [0.1, 0.9, 0.3, 0.8, 0.2], [0.9, 0.0, 0.0, 0.0, 0.0]  # best of the members: 1, and 0 before 1
+    assert {tuple(picks(mean, spread, seed=seed, selection="members")) for seed in range(8)} == {(1, 0), (0, 1)}
+    assert picks(mean, [0] * 5, selection="members") == [1, 3]
+    broken = [np.nan] * 4 + [0.0]
+    assert picks([0.1, 0.9, 0.3, 0.8, np.nan], broken, selection="members")[0] == 1  # nobody is sound: by the mean
+
+
 def test_thompson_draws_within_the_spread() -> None:
     mean = [0.1, 0.9, 0.3, 0.8, 0.2]
     assert picks(mean, [1] * 5, selection="thompson", explore=0.0) == [1, 3]

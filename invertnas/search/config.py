@@ -79,7 +79,9 @@ class SearchConfig:
             nothing validates).
         batch: k, queries per round.
         selection: "greedy" takes the k best by aggregated prediction (paper); "thompson" draws the scores of all
-            candidates from the Gaussian of prediction and uncertainty; "ucb" adds `explore` uncertainties.
+            candidates from the Gaussian of prediction and uncertainty; "ucb" adds `explore` uncertainties;
+            "members" takes the best candidate of another member for each pick, the members in random order
+            (Thompson sampling of the ensemble; with one member it is "greedy").
         explore: weight of the surrogate's uncertainty in "ucb" and "thompson".
         candidates: candidate generation.
     """
@@ -87,7 +89,7 @@ class SearchConfig:
     initial: int = 30
     keep: int = 20
     batch: int = 5
-    selection: Literal["greedy", "thompson", "ucb"] = "greedy"
+    selection: Literal["greedy", "thompson", "ucb", "members"] = "greedy"
     explore: float = 1.0
     candidates: CandidateConfig = dataclasses.field(default_factory=CandidateConfig)
 
@@ -97,5 +99,5 @@ class SearchConfig:
                 f"got initial={self.initial}, keep={self.keep}, batch={self.batch}; "
                 "expected 1 <= keep <= initial and batch >= 1"
             )
-        if self.selection not in ("greedy", "thompson", "ucb"):
-            raise ConfigError(f"got selection={self.selection!r}; expected 'greedy', 'thompson' or 'ucb'")
+        if self.selection not in ("greedy", "thompson", "ucb", "members"):
+            raise ConfigError(f"got selection={self.selection!r}; expected 'greedy', 'thompson', 'ucb' or 'members'")

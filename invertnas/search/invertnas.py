@@ -14,7 +14,7 @@ from invertnas.initial.base import RandomInitial
 from invertnas.io import read_json, write_json
 from invertnas.search.candidates import generate_candidates
 from invertnas.search.config import SearchConfig
-from invertnas.search.protocols import Labelled, Surrogate
+from invertnas.search.protocols import FloatArray, Labelled, Surrogate
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
@@ -115,13 +115,25 @@ class InvertNAS:
         return list(self._rounds)
 
     def _select(self, archs: Sequence[ArchSpec], rng: np.random.Generator) -> list[int]:
-        score, _ = self.surrogate.predict(archs)
+        score, members = self.surrogate.predict(archs)
+        if self.config.selection == "members":
+            return self._select_by_members(score, members, rng)
         if self.config.selection != "greedy":
             spread = np.float32(self.config.explore) * self.surrogate.uncertainty(archs)
             draws = rng.standard_normal(len(archs), np.float32) if self.config.selection == "thompson" else 1.0
             score = (score + spread * draws).astype(np.float32)
         order = np.argsort(-np.nan_to_num(score, nan=-np.inf), kind="stable")
         return [int(index) for index in order[: self.config.batch]]
+
+    def _select_by_members(self, mean: FloatArray, members: FloatArray, rng: np.random.Generator) -> list[int]:
+        """Members whose predictions are not all finite do not pick; if none is left, the mean does."""
+        sound = members[np.isfinite(members).all(axis=1)]
+        rankings = np.argsort(-np.nan_to_num(sound if len(sound) else mean[np.newaxis]), axis=1, kind="stable")
+        drawn, picks = rng.permutation(len(rankings)), list[int]()
+        for number in range(min(self.config.batch, len(mean))):
+            ranking = rankings[drawn[number % len(drawn)]]
+            picks.append(next(int(index) for index in ranking if index not in picks))
+        return picks
 
     def _to_json(self, labelled: Labelled) -> list[list[Any]]:
         return [[self.space.to_string(arch), value] for arch, value in zip(labelled.archs, labelled.accuracies)]
