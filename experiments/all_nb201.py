@@ -116,7 +116,8 @@ def run_phases(chosen: Sequence[Phase], path: Path, run: Callable[[list[str]], i
         if phase.once and same and note.get("done") and not fresh:
             continue
         print(f"== {phase.name}: {phase.module} {' '.join(phase.arguments)}", flush=True)
-        earlier, started, code = note.get("seconds", 0.0) if same and not note.get("done") else 0.0, time.monotonic(), 1
+        goes_on = same and not fresh and not (phase.once and note.get("done"))
+        earlier, started, code = note.get("seconds", 0.0) if goes_on else 0.0, time.monotonic(), 1
         try:
             code = run([sys.executable, "-m", f"experiments.{phase.module}", *phase.arguments])
         finally:  # interrupted attempts count too

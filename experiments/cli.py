@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import app, flags
 
@@ -16,10 +18,14 @@ Main = Callable[[Sequence[str]], int | None]
 def guarded(main: Main) -> Main:
     """`main` that prints an InvertNASError as one line to stderr and returns 1 instead of raising it.
 
-    Ctrl-C ends in one line too, with code 130.
+    Ctrl-C and SIGTERM end in one line too, with code 130: what is to be kept is written, and what was started ends.
     """
 
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
     def guard(argv: Sequence[str]) -> int | None:
+        before = signal.signal(signal.SIGTERM, interrupt)
         try:
             return main(argv)
         except InvertNASError as error:
@@ -28,6 +34,8 @@ def guarded(main: Main) -> Main:
         except KeyboardInterrupt:
             print("interrupted; run the same command again to go on", file=sys.stderr)
             return 130
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     return guard
 

@@ -60,6 +60,15 @@ def test_an_interruption_counts_its_time(tmp_path: Path, monkeypatch: pytest.Mon
     assert read_json(tmp_path / "phases.json")["a"] == {"arguments": ["--x=1"], "seconds": 20, "done": True}
 
 
+def test_searches_that_are_found_again_keep_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(all_nb201.time, "monotonic", lambda: next(clock))
+    for _ in range(3):
+        assert run_phases(CHAIN, tmp_path / "phases.json", Runs()) == 0
+    seconds = [read_json(tmp_path / "phases.json")[name]["seconds"] for name in "abc"]
+    assert seconds == [10, 10, 30]
+
+
 def test_another_setting_of_a_phase_runs_it_and_all_after_it(tmp_path: Path) -> None:
     run_phases(CHAIN, tmp_path / "phases.json", Runs())
     changed, runs = [CHAIN[0]._replace(options={"x": 2}), *CHAIN[1:]], Runs()

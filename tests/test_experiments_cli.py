@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +209,18 @@ def test_ctrl_c_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert cli.guarded(interrupted)(["table2"]) == 130
     assert capsys.readouterr().err == "interrupted; run the same command again to go on\n"
+
+
+def test_sigterm_lets_a_script_write_what_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    before, kept = signal.getsignal(signal.SIGTERM), list[str]()
+
+    def ended(argv: Any) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            kept.append("written")
+
+    assert cli.guarded(ended)(["table2"]) == 130 and kept == ["written"]
+    assert "run the same command again" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before
