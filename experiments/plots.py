@@ -26,6 +26,7 @@ COLOURS = {
     "invertnas": "#D55E00",
 }
 VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#882255", "#999933")
+MOST_INSIDE = 6  # curves whose legend fits into the axes
 
 
 def colours_of(names: Sequence[str]) -> list[str]:
@@ -84,18 +85,29 @@ def plot_curves(path: Path, title: str, methods: Mapping[str, np.ndarray], optim
     axes.set_xlabel("Queries (architectures)")
     axes.set_ylabel("Best validation accuracy so far (%)")
     axes.set_title(f"{title}: mean and standard deviation over trials")
-    axes.legend(loc="lower right", fontsize=8)
+    if len(names) > MOST_INSIDE:
+        figure.set_size_inches(6.4, 5.0)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+    else:
+        axes.legend(loc="lower right", fontsize=8)
     axes.grid(alpha=0.3)
     save(figure, path)
 
 
+def figure_path(out: Path, table: Table, benchmark: str, dataset: str) -> Path:
+    """`<out>/figures/<table>_<dataset>.png`, with the benchmark too where the table has the data set of several."""
+    shared = [place.dataset for place in table.places].count(dataset) > 1
+    return out / "figures" / f"{table.name}_{f'{benchmark}_' if shared else ''}{dataset}.png"
+
+
 def plot_table(out: Path, table: Table, records: Sequence[dict[str, Any]]) -> None:
-    """Write `out/figures/<name>_<dataset>.png` for every data set, of the longest searches there."""
-    longest: dict[str, int] = {}
+    """A figure for every data set, of the longest searches there; see `figure_path`."""
+    longest: dict[tuple[str, str], int] = {}
     for record in records:
-        longest[record["dataset"]] = max(record["queries"], longest.get(record["dataset"], 0))
-    chosen = [record for record in records if record["queries"] == longest[record["dataset"]]]
+        place = record["benchmark"], record["dataset"]
+        longest[place] = max(record["queries"], longest.get(place, 0))
+    chosen = [record for record in records if record["queries"] == longest[record["benchmark"], record["dataset"]]]
     for (benchmark, dataset), methods in curves(chosen).items():
         optimum, _ = open_analysis(benchmark).optimum(dataset)
         title = f"{DATASET_TITLES.get(dataset, dataset)} ({benchmark_title(benchmark)})"
-        plot_curves(out / "figures" / f"{table.name}_{dataset}.png", title, methods, optimum)
+        plot_curves(figure_path(out, table, benchmark, dataset), title, methods, optimum)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from experiments.benchmarks import DATASET_TITLES
+from experiments.benchmarks import DATASET_TITLES, benchmark_title
 from experiments.methods import title_of
 from experiments.paper import QUALITY
-from experiments.plots import colours_of, new_figure, save
+from experiments.plots import colours_of, figure_path, new_figure, save
 from experiments.tables import Table
 from invertnas.io import write_text
 
@@ -80,7 +80,7 @@ def _cell(row: pd.Series, metric: str) -> str:
     return f"{row[f'{metric}_mean']:.2f} ± {row[f'{metric}_std']:.2f}{quoted}"
 
 
-def plot_quality(path: Path, dataset: str, frame: pd.DataFrame) -> None:
+def plot_quality(path: Path, benchmark: str, dataset: str, frame: pd.DataFrame) -> None:
     """Three panels over the rounds of a search, a line per setting: the mean over trials."""
     figure, panels = new_figure((10.0, 3.4), columns=len(METRICS))
     colours = colours_of([str(method) for method in frame["method"].unique()])
@@ -96,7 +96,8 @@ def plot_quality(path: Path, dataset: str, frame: pd.DataFrame) -> None:
         axes.set_ylim(0, 105)
         axes.grid(alpha=0.3)
     panels[0].legend(fontsize=8, loc="lower left")
-    figure.suptitle(f"{DATASET_TITLES.get(dataset, dataset)}: what the inverse path decodes")
+    title = f"{DATASET_TITLES.get(dataset, dataset)} ({benchmark_title(benchmark)})"
+    figure.suptitle(f"{title}: what the inverse path decodes")
     save(figure, path)
 
 
@@ -108,6 +109,6 @@ def write_quality(out: Path, table: Table, records: Sequence[dict[str, Any]]) ->
     write_text(out / f"{table.name}.csv", summary.round(4).to_csv(index=False))
     write_text(out / f"{table.name}_rounds.csv", frame.round(6).to_csv(index=False))
     write_text(out / f"{table.name}.md", text)
-    for dataset, group in frame.groupby("dataset", sort=False):
-        plot_quality(out / "figures" / f"{table.name}_{dataset}.png", str(dataset), group)
+    for (benchmark, dataset), group in frame.groupby(["benchmark", "dataset"], sort=False):
+        plot_quality(figure_path(out, table, str(benchmark), str(dataset)), str(benchmark), str(dataset), group)
     return text

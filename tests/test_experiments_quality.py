@@ -48,10 +48,11 @@ def test_files_and_a_figure_per_data_set(tmp_path: Path) -> None:
     table = TABLES["table16"]
     entries = [entry(n, 100, 90 - n, 30, 20) for n in range(5)]
     records = [record(*entries), record(*entries, method="invertnas-fast_z"), record(*entries, dataset="cifar10")]
+    records.append(record(*entries, benchmark="nasbench101", dataset="cifar10"))
     text = write_quality(tmp_path, table, records)
     assert (tmp_path / "table16.md").read_text(encoding="utf-8") == text
-    assert len(pd.read_csv(tmp_path / "table16.csv")) == 3 and len(pd.read_csv(tmp_path / "table16_rounds.csv")) == 15
+    assert len(pd.read_csv(tmp_path / "table16.csv")) == 4 and len(pd.read_csv(tmp_path / "table16_rounds.csv")) == 20
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
-        *("table16_cifar10.png", "table16_imagenet16-120.png")
+        *("table16_imagenet16-120.png", "table16_nasbench101_cifar10.png", "table16_nasbench201_cifar10.png")
     ]
     assert write_quality(tmp_path / "empty", table, []).startswith("# Table 16")
