@@ -1,16 +1,17 @@
 """Named settings of InvertNAS: `paper` follows the paper, `thesis` its loss weights, `fast` is the default.
 
-The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone (Algorithm 1
-as printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the
-neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples
-in place of both, `fast_classes` one candidate of each isomorphism class, `fast_climb` the neighbours of good
+The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone (Algorithm 1 as
+printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the
+neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples in
+place of both, `fast_classes` one candidate of each isomorphism class, `fast_climb` the neighbours of good
 candidates too, `fast_thompson` picks drawn from the members' spread, `fast_explore` the Gaussian process'
-uncertainty added to the predictions, `fast_members` each pick by another member. Members: `fast_bootstrap` gives each its
-own sample, `fast_permuted` its own feature order. Predictor: `fast_axis` puts the accuracy in the place of the
-stillest direction of the latents, `fast_mean` averages the members plainly, `fast_ranked` weights the losses by
-rank, `fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the thesis' loss weights.
+uncertainty added to the predictions, `fast_members` each pick by another member. Members: `fast_bootstrap`
+gives each its own sample, `fast_permuted` its own feature order. Predictor: `fast_axis` puts the accuracy in
+the place of the stillest direction of the latents, `fast_mean` averages the members plainly, `fast_ranked`
+weights the losses by rank, `fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the
+thesis' loss weights.
 Effort: `fast_10_steps` and `fast_160_steps` in place of 40 a round, `fast_wide` with the paper's subnets.
-On NAS-Bench-301 and -NLP the settings differ, see `preset`.
+On NAS-Bench-101, -301 and -NLP some settings differ, see `preset`.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def preset(name: str, space: str) -> Preset:
 
     `fast` and its variants pick on NAS-Bench-301 by prediction plus twice the Gaussian process' uncertainty, in place
     of the prediction alone: with 120 neighbours to each cell, greedy picks stay near one local optimum. On
-    NAS-Bench-101, where the mean of ten members finds less than one member alone, each pick follows another one.
+    NAS-Bench-101 each pick follows another member, with which the ensemble gets stuck less often.
 
     Raises:
         ConfigError: for an unknown name.

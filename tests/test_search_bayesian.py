@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, spearmanr
 
-from invertnas.search.baselines import BayesianConfig, BayesianOptimization
 from invertnas.gaussian_process import GaussianProcess, expected_improvement, squared_distances
+from invertnas.search.baselines import BayesianConfig, BayesianOptimization
 from invertnas.spaces import NASBench201Space, NASBench301Space
 from tests.fakes import score
 

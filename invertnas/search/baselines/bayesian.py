@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from invertnas.search.baselines.base import Baseline, require
 from invertnas.gaussian_process import GaussianProcess, expected_improvement
+from invertnas.search.baselines.base import Baseline, require
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
 
