@@ -145,6 +145,7 @@ def test_by_members_each_pick_is_the_best_of_another_member() -> None:
     assert picks(mean, [0] * 5, selection="members") == [1, 3]
     broken = [np.nan] * 4 + [0.0]
     assert picks([0.1, 0.9, 0.3, 0.8, np.nan], broken, selection="members")[0] == 1  # nobody is sound: by the mean
+    assert picks([-0.1, -0.9, -0.3, -0.8, np.nan], [np.nan] * 5, selection="members") == [0, 2]
 
 
 def test_thompson_draws_within_the_spread() -> None:

@@ -128,7 +128,8 @@ class InvertNAS:
     def _select_by_members(self, mean: FloatArray, members: FloatArray, rng: np.random.Generator) -> list[int]:
         """Members whose predictions are not all finite do not pick; if none is left, the mean does."""
         sound = members[np.isfinite(members).all(axis=1)]
-        rankings = np.argsort(-np.nan_to_num(sound if len(sound) else mean[np.newaxis]), axis=1, kind="stable")
+        scores = sound if len(sound) else np.nan_to_num(mean[np.newaxis], nan=-np.inf)
+        rankings = np.argsort(-scores, axis=1, kind="stable")
         drawn, picks = rng.permutation(len(rankings)), list[int]()
         for number in range(min(self.config.batch, len(mean))):
             ranking = rankings[drawn[number % len(drawn)]]
