@@ -127,7 +127,8 @@ class StepBench:
         x, y = (0.1 * rng.standard_normal((40, DIM))).astype(np.float32), rng.random(40).astype(np.float32)
         started = time.perf_counter()
         for index, (passes, labels, steps, _) in enumerate(THESIS_WORK):
-            lengths = dict.fromkeys(("initial_epochs", "retrain_epochs", "initial_patience", "retrain_patience"), passes)
+            names = ("initial_epochs", "retrain_epochs", "initial_patience", "retrain_patience")
+            lengths: dict[str, Any] = dict.fromkeys(names, passes)
             trainer.config = dataclasses.replace(trainer.config, repeat=20, **lengths)
             report = trainer.fit(x[10 : 10 + labels], y[10 : 10 + labels], x[:10], y[:10], round_index=index)
             if (report.epochs, report.steps) != (passes, passes * steps):

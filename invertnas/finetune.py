@@ -240,11 +240,16 @@ class EndToEndTrainer:
             rows = order[step]
             graphs = tf.gather(ops, rows), tf.gather(adjacency, rows)
             labels = tf.gather(y, rows), tf.gather(bootstrap, rows, axis=1)
-            losses, ensemble, shared = self.gradients(*graphs, *labels, seeds + tf.stack([0, step]), weighted)
-            self.trainer.adam.apply(ensemble, rates[step, 0])
-            self._apply(shared, rates[step, 1])
-            total += losses
+            total += self._step((*graphs, *labels, seeds + tf.stack([0, step]), weighted), rates[step])
         return total / tf.cast(steps, tf.float32)
+
+    @tf.autograph.experimental.do_not_convert
+    def _step(self, batch: tuple[tf.Tensor, ...], rates: tf.Tensor) -> tf.Tensor:
+        """One step with the arguments of `gradients`; returns the losses."""
+        losses, ensemble, shared = self.gradients(*batch)
+        self.trainer.adam.apply(ensemble, rates[0])
+        self._apply(shared, rates[1])
+        return losses
 
     def _apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> None:
         norm = tf.linalg.global_norm(gradients)
@@ -255,7 +260,7 @@ class EndToEndTrainer:
         clipped = [tf.math.multiply_no_nan(gradient, factor) for gradient in gradients]
         self.optimizer.apply(clipped, self.gvae.trainable_variables)
 
-    @tf.function(input_signature=_VALIDATE)
+    @tf.function(input_signature=_VALIDATE, autograph=False)
     def _validate(
         self, ops: tf.Tensor, adjacency: tf.Tensor, y: tf.Tensor, rows: tf.Tensor, seed: tf.Tensor
     ) -> tf.Tensor:

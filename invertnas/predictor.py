@@ -201,12 +201,12 @@ class InvertiblePredictor:
     def _forward(self, latents: FloatArray) -> FloatArray:
         return self._forward_graph(tf.constant(latents, tf.float32)).numpy()
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _forward_graph(self, latents: tf.Tensor) -> tf.Tensor:
         output, _ = self.flow(tf.tile(latents[tf.newaxis], (self.flow.config.members, 1, 1)))
         return output[..., -1]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _invert(self, pair: tf.Tensor) -> tf.Tensor:
         latents, _ = self.flow(tf.tile(pair[tf.newaxis], (self.flow.config.members, 1, 1)), inverse=True)
         return latents

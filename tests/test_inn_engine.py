@@ -80,6 +80,14 @@ def test_a_whole_fit_equals_the_plain_one() -> None:
     assert max(float(tf.reduce_max(tf.abs(a - b))) for a, b in zip(start, engine.variables)) > 1e-2
 
 
+@pytest.mark.parametrize("repeat", [1, 4])
+def test_validation_in_two_blocks_gives_the_loss_of_one(repeat: int) -> None:
+    model, (x, y) = trainer(train=dataclasses.replace(TRAIN, repeat=repeat)), data(5)
+    rows, labels = np.tile(x, (repeat, 1)), np.tile(y, repeat)
+    whole = model.terms(rows, labels, tf.ones((3, len(labels))), SEED, tf.constant(False), noise=0.0)["total"]
+    np.testing.assert_allclose(model._validate(x, y, SEED), whole, rtol=1e-5)
+
+
 def test_gradients_below_the_bound_pass_untouched_and_others_are_scaled() -> None:
     values = [tf.random.stateless_normal((3, 4, 5), (0, 1)), tf.random.stateless_normal((3, 1, 5), (0, 2))]
     adam = StackedAdam([tf.Variable(v) for v in values], 3, clip_norm=5.0)

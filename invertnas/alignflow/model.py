@@ -73,7 +73,7 @@ class AlignFlow(keras.Model):
         back = self.translate(self.translate(latents, 1 - source), source)
         return float(np.abs(self.standardise(back) - self.standardise(latents)).max(initial=0.0))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None)), tf.TensorSpec((), tf.int32)])
+    @tf.function(input_signature=[tf.TensorSpec((None, None)), tf.TensorSpec((), tf.int32)], autograph=False)
     def _translate(self, x: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         x = tf.ensure_shape(x, (None, self.config.dim))
         _, _, translated, _ = self(tf.tile(x[tf.newaxis], (2, 1, 1)))

@@ -182,22 +182,27 @@ class AlignFlowTrainer:
         order = tf.ensure_shape(order, (None, 2, self.train_config.batch_size))
         steps = tf.shape(order)[0]
         for step in tf.range(steps):
-            x = self._noisy(order[step], seed + tf.stack([0, step]))
-            tape = LinearTape(self.flow_variables)
-            with tape.recording():
-                terms, fake = self._generator_terms(x)
-                objective = tf.reduce_sum(terms["generator"])
-            self.flow_adam.apply(tape.gradients(objective), rate)
-            fake = self._remembered(fake, seed + tf.stack([1, step]))
-            tape = LinearTape(self.disc_variables)
-            with tape.recording():
-                terms["discriminator"] = self._discriminator_terms(x, tf.stop_gradient(fake))
-                objective = tf.reduce_sum(terms["discriminator"])
-            self.disc_adam.apply(tape.gradients(objective), rate)
-            total += self._summary(terms)
+            total += self._step(order[step], seed + tf.stack([0, step]), seed + tf.stack([1, step]), rate)
         return total / tf.cast(steps, tf.float32)
 
-    @tf.function(input_signature=[tf.TensorSpec((2, None), tf.int32), tf.TensorSpec((2,), tf.int32)])
+    @tf.autograph.experimental.do_not_convert
+    def _step(self, rows: tf.Tensor, noise_seed: tf.Tensor, memory_seed: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        """One step of the flows, then one of the discriminators; returns the losses (5,)."""
+        x = self._noisy(rows, noise_seed)
+        tape = LinearTape(self.flow_variables)
+        with tape.recording():
+            terms, fake = self._generator_terms(x)
+            objective = tf.reduce_sum(terms["generator"])
+        self.flow_adam.apply(tape.gradients(objective), rate)
+        fake = self._remembered(fake, memory_seed)
+        tape = LinearTape(self.disc_variables)
+        with tape.recording():
+            terms["discriminator"] = self._discriminator_terms(x, tf.stop_gradient(fake))
+            objective = tf.reduce_sum(terms["discriminator"])
+        self.disc_adam.apply(tape.gradients(objective), rate)
+        return self._summary(terms)
+
+    @tf.function(input_signature=[tf.TensorSpec((2, None), tf.int32), tf.TensorSpec((2,), tf.int32)], autograph=False)
     def _validate(self, rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         x = self._noisy(rows, seed)
         terms, fake = self._generator_terms(x)

@@ -96,7 +96,7 @@ class GVAE(keras.Model):
         """N * L, latent numbers of one cell."""
         return self.config.num_nodes * self.config.latent_dim
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None))] * 2)  # one trace for every number of graphs
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None))] * 2, autograph=False)  # one trace for all
     def _encode(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
         nodes = self.config.num_nodes
         ops = tf.ensure_shape(ops, (None, nodes, self.config.num_ops))
@@ -104,7 +104,7 @@ class GVAE(keras.Model):
         mean, _ = self.encoder([ops, adjacency], training=False)
         return tf.reshape(mean, (-1, self.cell_dim))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None))])
+    @tf.function(input_signature=[tf.TensorSpec((None, None))], autograph=False)
     def _decode(self, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shaped = tf.reshape(latents, (-1, self.config.num_nodes, self.config.latent_dim))
         op_logits, edge_logits = self.decoder(shaped, training=False)

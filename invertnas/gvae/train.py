@@ -119,23 +119,33 @@ class GVAETrainer:
         for step in tf.range(steps):
             index = order[step * size : (step + 1) * size]
             noise = tf.random.stateless_normal(shape, noise_seed + tf.stack([0, step]))
-            inputs = [tf.gather(self._ops, index), tf.gather(self._adjacency, index)]
-            with tf.GradientTape() as tape:
-                terms = self.model.losses_of(inputs, noise, training=True)
-            variables = self.model.trainable_variables
-            self.optimizer.apply(tape.gradient(terms["total"], variables), variables)
-            total += tf.stack([terms[name] for name in TERMS])
+            total += self._step(index, noise)
         return total / steps
+
+    @tf.autograph.experimental.do_not_convert
+    def _step(self, index: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        """One step on the graphs of an index; returns the losses."""
+        inputs = [tf.gather(self._ops, index), tf.gather(self._adjacency, index)]
+        with tf.GradientTape() as tape:
+            terms = self.model.losses_of(inputs, noise, training=True)
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(terms["total"], variables), variables)
+        return tf.stack([terms[name] for name in TERMS])
 
     @tf.function
     def _evaluate(self, index: tf.Tensor) -> tf.Tensor:
         count, total = tf.size(index), tf.zeros(len(TERMS))
         for start in tf.range(0, count, CHUNK):
             rows = index[start : start + CHUNK]
-            inputs = [tf.gather(self._ops, rows), tf.gather(self._adjacency, rows)]
-            terms = self.model.losses_of(inputs, None, training=False)
-            total += tf.stack([terms[name] for name in TERMS]) * tf.cast(tf.size(rows) / count, tf.float32)
+            total += self._losses(rows) * tf.cast(tf.size(rows) / count, tf.float32)
         return total
+
+    @tf.autograph.experimental.do_not_convert
+    def _losses(self, index: tf.Tensor) -> tf.Tensor:
+        """Losses of the graphs of an index, without noise."""
+        inputs = [tf.gather(self._ops, index), tf.gather(self._adjacency, index)]
+        terms = self.model.losses_of(inputs, None, training=False)
+        return tf.stack([terms[name] for name in TERMS])
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser, best weights, schedule and history atomically."""

@@ -47,20 +47,12 @@ class StackedAdam:
         scale = tf.where(finite, self.clip_norm / tf.maximum(tf.sqrt(square), self.clip_norm), 0.0)
         self.skipped.assign_add(tf.cast(~finite, tf.int32))
         step = self.iteration.assign_add(1.0)
-        gradients = self._scaled(gradients, scale)
-        for variable, first, second, gradient in zip(self.variables, self.first, self.second, gradients):
-            tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=first.handle,
-                v=second.handle,
-                beta1_power=tf.pow(self.BETA_1, step),
-                beta2_power=tf.pow(self.BETA_2, step),
-                lr=learning_rate,
-                beta1=self.BETA_1,
-                beta2=self.BETA_2,
-                epsilon=self.EPSILON,
-                grad=gradient,
-            )
+        betas = {"beta1": tf.constant(self.BETA_1), "beta2": tf.constant(self.BETA_2)}
+        powers = {f"{name}_power": tf.pow(beta, step) for name, beta in betas.items()}
+        shared = {**betas, **powers, "epsilon": tf.constant(self.EPSILON), "lr": learning_rate}
+        moments = zip(self.variables, self.first, self.second, self._scaled(gradients, scale))
+        for variable, first, second, gradient in moments:
+            tf.raw_ops.ResourceApplyAdam(var=variable.handle, m=first.handle, v=second.handle, grad=gradient, **shared)
 
     def _square(self, gradient: tf.Tensor) -> tf.Tensor:
         """(K,) sums of squares, as products of rows, which keep no squares in memory."""
@@ -71,8 +63,9 @@ class StackedAdam:
         """Each member's gradient times its scale; the pass over memory is saved where every scale is 1."""
 
         def by(product: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> list[tf.Tensor]:
-            shapes = [[self.members] + [1] * (len(g.shape) - 1) for g in gradients]
-            return [product(g, tf.reshape(scale, shape)) for g, shape in zip(gradients, shapes)]
+            ranks = {len(gradient.shape) for gradient in gradients}
+            scales = {rank: tf.reshape(scale, [self.members] + [1] * (rank - 1)) for rank in ranks}
+            return [product(gradient, scales[len(gradient.shape)]) for gradient in gradients]
 
         def clipped() -> list[tf.Tensor]:  # a scale of 0 stands for a gradient that is not finite
             return tf.cond(tf.reduce_all(scale > 0.0), lambda: by(tf.multiply), lambda: by(tf.math.multiply_no_nan))

@@ -1,10 +1,11 @@
-"""Course of one fit: the learning rate of every pass, the best pass, and where a stage or the fit ends."""
+"""Course of one fit: the learning rate of every pass, the best pass, where a stage or the fit ends, its report."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,31 @@ class Pass:
         """(steps,) learning rate of each step."""
         done = (self.number + np.arange(steps) / steps) / self.passes
         return self.last + (self.first - self.last) * 0.5 * (1 + np.cos(np.pi * done))
+
+
+@dataclasses.dataclass(frozen=True)
+class FitReport:
+    """What happened in one fit.
+
+    Attributes:
+        epochs: passes run.
+        steps: gradient steps run.
+        best_epoch: pass of the best mean validation loss (the last one without validation data).
+        losses: named training losses of the last pass, mean over the members with a finite total.
+        val_total: that validation loss, or None without validation data.
+        skipped: steps each member sat out so far because its gradient was not finite.
+    """
+
+    epochs: int
+    steps: int
+    best_epoch: int
+    losses: dict[str, float]
+    val_total: float | None
+    skipped: list[int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return dataclasses.asdict(self)
 
 
 class Course:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +14,7 @@ from invertnas.inn.config import INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.linear import LinearTape
 from invertnas.inn.losses import latent_mmd, rank_weights, regression_loss, reverse_loss
-from invertnas.inn.schedule import Course
+from invertnas.inn.schedule import Course, FitReport
 from invertnas.seeding import generator, tf_seed
 
 FloatArray = npt.NDArray[np.float32]
@@ -30,31 +28,6 @@ _EPOCH = (  # one trace for every number of labels and steps
     tf.TensorSpec((4,)),  # span, see `Pass.span`
     tf.TensorSpec((), tf.bool),  # weighted
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class FitReport:
-    """What happened in one fit.
-
-    Attributes:
-        epochs: passes run.
-        steps: gradient steps run.
-        best_epoch: pass of the best mean validation loss (the last one without validation data).
-        losses: named training losses of the last pass, mean over the members with a finite total.
-        val_total: that validation loss, or None without validation data.
-        skipped: steps each member sat out so far because its gradient was not finite.
-    """
-
-    epochs: int
-    steps: int
-    best_epoch: int
-    losses: dict[str, float]
-    val_total: float | None
-    skipped: list[int]
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary."""
-        return dataclasses.asdict(self)
 
 
 class INNTrainer:
@@ -118,7 +91,8 @@ class INNTrainer:
             losses = self._epoch(*data, tf.constant(order), seed, tf.constant(now.span(steps)), weighted).numpy()
             scores = self._validate(*validation).numpy() if validation else np.full_like(best, -now.epoch)
             finite = np.isfinite(losses[-1]) & np.isfinite(scores)
-            kept = self._keep(tf.constant(finite & (scores < best))).numpy()
+            better = finite & (scores < best)
+            kept = self._keep(tf.constant(better)).numpy() if better.any() else better
             best = np.where(kept, scores, best)
             course.tell(float(scores[finite].mean()) if finite.any() else math.inf)
         self._copy(self.best, self.variables)
@@ -164,16 +138,15 @@ class INNTrainer:
         return [tf.constant(x, tf.float32), tf.constant(y, tf.float32)]
 
     def _restart(self) -> None:
-        for variable, value in zip(self.variables, self.initial):
-            variable.assign(value)
+        self._copy(self.initial, self.variables)
         self.adam.reset()
 
     @staticmethod
-    def _copy(sources: list[tf.Variable], targets: list[tf.Variable]) -> None:
+    def _copy(sources: list[tf.Variable] | list[FloatArray], targets: list[tf.Variable]) -> None:
         for source, target in zip(sources, targets):
             target.assign(source)
 
-    @tf.function
+    @tf.function(autograph=False)
     def _keep(self, better: tf.Tensor) -> tf.Tensor:
         """Copy the weights of the (K,) marked members to `best`, where finite; returns the copied members."""
         for source in self.variables:
@@ -211,20 +184,35 @@ class INNTrainer:
         span: tf.Tensor,
         weighted: tf.Tensor,
     ) -> tf.Tensor:
-        cfg = self.config
-        x, order = tf.ensure_shape(x, (None, self.flow.config.dim)), tf.ensure_shape(order, (None, cfg.batch_size))
-        total = tf.zeros((len(TERMS), self.flow.config.members))
-        steps = tf.shape(order)[0]
+        x, order = tf.ensure_shape(x, (None, self.flow.config.dim)), tf.ensure_shape(
+            order, (None, self.config.batch_size)
+        )
+        data, total, steps = (x, y, bootstrap), tf.zeros((len(TERMS), self.flow.config.members)), tf.shape(order)[0]
         for step in tf.range(steps):
-            rows = order[step]
-            distinct, index = tf.unique(rows)
-            batch = tf.gather(x, distinct), tf.gather(y, rows), tf.gather(bootstrap, rows, axis=1), index
-            losses, gradients = self._gradients(batch, seed + tf.stack([0, step]), weighted)
-            done = (span[0] + tf.cast(step, tf.float32)) / span[1]
-            rate = 0.5 * (1.0 + tf.cos(math.pi * done))
-            self.adam.apply(gradients, span[2] + span[3] * rate)
-            total += losses
+            total += self._step(
+                data, order[step], seed + tf.stack([0, step]), span, tf.cast(step, tf.float32), weighted
+            )
         return total / tf.cast(steps, tf.float32)
+
+    @tf.autograph.experimental.do_not_convert  # without a loop inside there is nothing to convert; it took a third
+    def _step(
+        self,
+        data: tuple[tf.Tensor, ...],
+        rows: tf.Tensor,
+        seed: tf.Tensor,
+        span: tf.Tensor,
+        step: tf.Tensor,
+        weighted: tf.Tensor,
+    ) -> tf.Tensor:
+        """One step on the (B,) rows of x, y and bootstrap; returns the losses."""
+        x, y, bootstrap = data
+        distinct, index = tf.unique(rows)
+        batch = tf.gather(x, distinct), tf.gather(y, rows), tf.gather(bootstrap, rows, axis=1), index
+        losses, gradients = self._gradients(batch, seed, weighted)
+        done = (span[0] + step) / span[1]
+        rate = 0.5 * (1.0 + tf.cos(math.pi * done))
+        self.adam.apply(gradients, span[2] + span[3] * rate)
+        return losses
 
     def _gradients(
         self, batch: tuple[tf.Tensor, ...], seed: tf.Tensor, weighted: tf.Tensor
@@ -246,6 +234,7 @@ class INNTrainer:
         weighted: tf.Tensor,
         noise: float,
         index: tf.Tensor | None = None,
+        blocks: int = 1,
     ) -> dict[str, tf.Tensor]:
         """Loss terms of Eq. 2 (or Eq. 3 if `weighted`), each (K,).
 
@@ -258,6 +247,7 @@ class INNTrainer:
             noise: standard deviation of the noise on y in the reverse direction.
             index: (B,) row of `x` that each row of the batch stands for, None for the rows of `x`
                 themselves. Rows of one latent share its forward pass.
+            blocks: inverse passes, each of a block of the rows, that may run side by side.
         """
         cfg, members = self.config, self.flow.config.members
         x_all = tf.tile(x[tf.newaxis], (members, 1, 1))
@@ -269,7 +259,7 @@ class INNTrainer:
         z = tf.random.stateless_normal((tf.size(y), self.flow.config.dim - 1), seed)
         noisy = y + noise * tf.random.stateless_normal(tf.shape(y), seed + [1, 0])
         pair = tf.tile(tf.concat([z, noisy[:, tf.newaxis]], axis=1)[tf.newaxis], (members, 1, 1))
-        x_hat, _ = self.flow(pair, inverse=True)
+        x_hat = self._inverse(pair, blocks)
         prior = tf.concat([z, y[:, tf.newaxis]], axis=1)[tf.newaxis]
         terms = {
             "reg": regression_loss(y_all, output[..., -1], weights),
@@ -281,10 +271,17 @@ class INNTrainer:
         )
         return terms
 
-    @tf.function(input_signature=_EPOCH[:2] + (tf.TensorSpec((2,), tf.int32),))
+    def _inverse(self, pair: tf.Tensor, blocks: int) -> tf.Tensor:
+        if blocks == 1:
+            return self.flow(pair, inverse=True)[0]
+        bounds = [tf.shape(pair)[1] * block // blocks for block in range(blocks + 1)]
+        return tf.concat([self.flow(pair[:, a:b], inverse=True)[0] for a, b in zip(bounds, bounds[1:])], axis=1)
+
+    @tf.function(input_signature=_EPOCH[:2] + (tf.TensorSpec((2,), tf.int32),), autograph=False)
     def _validate(self, x: tf.Tensor, y: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """(K,) total losses over each row `repeat` times, each time with another z."""
         x = tf.ensure_shape(x, (None, self.flow.config.dim))
-        count = tf.shape(x)[0] * self.config.repeat
-        weights, index = tf.ones((self.flow.config.members, count)), tf.range(count) % tf.shape(x)[0]
-        return self.terms(x, tf.gather(y, index), weights, seed, tf.constant(False), noise=0.0, index=index)["total"]
+        index = tf.range(tf.shape(x)[0] * self.config.repeat) % tf.shape(x)[0]
+        y, weights = tf.gather(y, index), tf.ones((self.flow.config.members, tf.size(index)))
+        # The forward pass of the few distinct rows is short: the inverse one alone would hold a single core.
+        return self.terms(x, y, weights, seed, tf.constant(False), noise=0.0, index=index, blocks=2)["total"]
