@@ -5,7 +5,8 @@ printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fas
 neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples in
 place of both, `fast_classes` one candidate of each isomorphism class, `fast_climb` the neighbours of good
 candidates too, `fast_thompson` picks drawn from the members' spread, `fast_explore` the Gaussian process'
-uncertainty added to the predictions, `fast_members` each pick by another member. Members: `fast_bootstrap`
+uncertainty added to the predictions, `fast_members` each pick by another member, `fast_greedy` the highest
+predictions on every space, `fast_greedy_mean` those of the plain mean. Members: `fast_bootstrap`
 gives each its own sample, `fast_permuted` its own feature order. Predictor: `fast_axis` puts the accuracy in
 the place of the stillest direction of the latents, `fast_mean` averages the members plainly, `fast_ranked`
 weights the losses by rank, `fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the
@@ -111,6 +112,7 @@ _EXPLORING: dict[str, Any] = {"selection": "ucb", "explore": 2.0}
 _THESIS_WEIGHTS = dataclasses.replace(
     _FAST.train, rev_weight=_THESIS.train.rev_weight, latent_weight=_THESIS.train.latent_weight
 )
+_PLAIN_MEAN = dataclasses.replace(_FAST.predictor, aggregate="mean")
 _RANKED = dataclasses.replace(_FAST.train, rank_weighted=True)
 _END_TO_END = dataclasses.replace(_FAST.predictor, finetune="end_to_end", encoder_reverse=False)
 _ABLATIONS = (
@@ -128,9 +130,11 @@ _ABLATIONS = (
     ),
     dataclasses.replace(_FAST, name="fast_members", search=dataclasses.replace(_FAST.search, selection="members")),
     dataclasses.replace(_FAST, name="fast_thompson", search=dataclasses.replace(_FAST.search, selection="thompson")),
+    dataclasses.replace(_FAST, name="fast_greedy"),
+    dataclasses.replace(_FAST, name="fast_greedy_mean", predictor=_PLAIN_MEAN),
     dataclasses.replace(_FAST, name="fast_bootstrap", train=dataclasses.replace(_FAST.train, bootstrap=True)),
     dataclasses.replace(_FAST, name="fast_permuted", inn={**_FAST.inn, "permutation": "random"}),
-    dataclasses.replace(_FAST, name="fast_mean", predictor=dataclasses.replace(_FAST.predictor, aggregate="mean")),
+    dataclasses.replace(_FAST, name="fast_mean", predictor=_PLAIN_MEAN),
     dataclasses.replace(_FAST, name="fast_ranked", train=_RANKED),
     dataclasses.replace(_FAST, name="fast_thesis", train=_THESIS_WEIGHTS),
     dataclasses.replace(_FAST, name="fast_10_steps", train=dataclasses.replace(_FAST.train, steps_per_epoch=10)),
@@ -164,6 +168,7 @@ _PAPERS: dict[str, Changes] = {
     "nasbench301": {"train": _LARGE},
     "nasbench_nlp": {"train": _LARGE, "search": {"keep": _PAPER.search.initial}},
 }
+_AS_NAMED = ("fast_greedy", "fast_greedy_mean")  # the same picks on every space
 _FASTS: dict[str, Changes] = {
     "nasbench101": {"search": {"selection": "members"}},
     "nasbench301": {"predictor": _UNCERTAIN, "search": _EXPLORING},
@@ -203,7 +208,7 @@ def preset(name: str, space: str) -> Preset:
         raise ConfigError(f"got preset {name!r} for {space}; expected one of {', '.join(PRESETS)}")
     chosen = PRESETS[name]
     changes = (_PAPERS if name in _OF_PAPER else _FASTS).get(space, {})
-    if name not in _OF_PAPER and chosen.search.selection != "greedy":  # it is about another way to pick
+    if name in _AS_NAMED or (name not in _OF_PAPER and chosen.search.selection != "greedy"):  # it is about how to pick
         changes = {}
     changed = {part: dataclasses.replace(getattr(chosen, part), **fields) for part, fields in changes.items()}
     return dataclasses.replace(chosen, **changed)

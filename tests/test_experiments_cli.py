@@ -105,10 +105,13 @@ def test_each_table_asks_for_its_own_searches() -> None:
     table17, table18, thesis, tradeoff = parse(
         *([f"--table={name}", "--out=/nowhere"] for name in ("table17", "table18", "thesis_table2", "tradeoff"))
     )
-    assert {t["name"] for t in table17} == {"invertnas", "invertnas-fast_mean"} and len(table17) == 2 * 4 * 5
+    assert {t["name"] for t in table17 if t["benchmark"] != "nasbench101"} == {"invertnas", "invertnas-fast_mean"}
+    greedy = {"invertnas-fast_greedy", "invertnas-fast_greedy_mean"}
+    assert {t["name"] for t in table17 if t["benchmark"] == "nasbench101"} == {"invertnas", *greedy}
+    assert len(table17) == (2 * 4 + 3) * 5
     assert {(t["benchmark"], t["dataset"], t["queries"]) for t in table17} == {
         *(("nasbench201", "cifar10", 150), ("nasbench201", "cifar100", 150), ("nasbench201", "imagenet16-120", 192)),
-        ("nasbench301", "cifar10", 150),
+        *(("nasbench101", "cifar10", 150), ("nasbench301", "cifar10", 150)),
     }
     assert {t["name"] for t in table18} == {"invertnas_single", "invertnas", *(f"invertnas-k{k}" for k in (3, 5, 7))}
     assert {(t["name"], t["queries"]) for t in thesis if t["name"].startswith("inv")} == {("invertnas_single", 400)}

@@ -145,8 +145,10 @@ def test_what_the_issue_asks_for_is_in_the_registry() -> None:
     assert variants_of("table2") == set(METHODS) - {METHOD, "bayesian"} and TABLES["table2"].trials == 10
     shown = [(name, place.benchmark) for name, t in TABLES.items() for r, place in grid(t) if r.method == "bayesian"]
     assert shown == [("table3", "nasbench301")]
-    assert variants_of("table17") == {"invertnas", "invertnas-fast_mean"}
-    assert {PRESETS[n].predictor.aggregate for n in ("fast", "fast_mean")} == {"idw", "mean"}
+    means = {"", "-fast_mean", "-fast_greedy", "-fast_greedy_mean"}
+    assert variants_of("table17") == {f"invertnas{name}" for name in means}
+    for idw, mean in (("fast", "fast_mean"), ("fast_greedy", "fast_greedy_mean")):
+        assert {PRESETS[name].predictor.aggregate for name in (idw, mean)} == {"idw", "mean"}
     assert variants_of("table18") == {"invertnas_single", "invertnas", *(f"invertnas-k{k}" for k in (3, 5, 7))}
     assert TABLES["table18"].trials >= 5
     single = "invertnas_single"
@@ -173,6 +175,8 @@ def test_on_nasbench101_and_301_fast_settings_pick_otherwise() -> None:
     for space in ("nasbench201", "nasbench_nlp"):
         assert preset("fast", space) == PRESETS["fast"] != preset("fast_explore", space) == PRESETS["fast_explore"]
     assert preset("fast", "nasbench101").search == PRESETS["fast_members"].search
+    for name, space in itertools.product(("fast_greedy", "fast_greedy_mean"), ("nasbench101", "nasbench301")):
+        assert preset(name, space) == PRESETS[name] and PRESETS[name].search.selection == "greedy"
     assert preset("fast_explore", "nasbench101") == PRESETS["fast_explore"]
     for name, space in itertools.product(("paper", "thesis"), ("nasbench101", "nasbench301")):
         assert preset(name, space).search == PRESETS[name].search
