@@ -72,6 +72,7 @@ class InvertiblePredictor:
         self.weights = mean_weights(inn.members)
         self.finetuner = self._end_to_end() if end_to_end else None
         self._process: GaussianProcess | None = None
+        self._encoded: tuple[tuple[ArchSpec, ...], FloatArray] | None = None
 
     def _end_to_end(self) -> EndToEndTrainer:
         rate, reverse = self.config.gvae_learning_rate, self.config.encoder_reverse
@@ -94,6 +95,7 @@ class InvertiblePredictor:
         everything = train.extend(val.archs, val.accuracies)
         self._fit_accuracy_scale(np.array(everything.accuracies))
         report = self._fit_models(train, val, round_index)
+        self._encoded = None  # end to end, the GVAE is another one now
         if self.config.aggregate == "idw":
             targets = self._to_target(everything.accuracies)
             self.weights = idw_weights(self._forward(self._latents(everything.archs)), targets)
@@ -180,11 +182,15 @@ class InvertiblePredictor:
             self.finetuner.load_state(arrays)
         elif "gvae_0" in arrays:
             raise ConfigError(f"got a fine-tuned GVAE in {path}; expected finetune='end_to_end' to continue with it")
-        self.weights = arrays["weights"]
+        self._encoded, self.weights = None, arrays["weights"]
         self._y_shift, self._y_scale = arrays["y_scale"].tolist()
 
     def _latents(self, archs: Sequence[ArchSpec]) -> FloatArray:
-        return self._latent_scale.to_inn(self.gvae.encode(self.space.encode(archs)))
+        """(n, D) latents as the INN sees them; those asked for last are kept, as predictions and uncertainty share."""
+        key = tuple(archs)
+        if self._encoded is None or self._encoded[0] != key:
+            self._encoded = key, self._latent_scale.to_inn(self.gvae.encode(self.space.encode(archs)))
+        return self._encoded[1]
 
     def _fit_accuracy_scale(self, accuracies: FloatArray) -> None:
         if not self.config.scale_accuracy:

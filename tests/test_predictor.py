@@ -97,6 +97,21 @@ def test_uncertainty_of_the_gaussian_process_grows_with_the_distance(gvae: GVAE)
     assert model.uncertainty(few.archs).max() < model.uncertainty(new).max()
 
 
+def test_candidates_are_encoded_once_for_prediction_and_uncertainty(
+    gvae: GVAE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make(gvae, dataclasses.replace(SCALED, uncertainty="gaussian_process"), members=1)
+    model.fit(labelled(8), Labelled(), round_index=0)
+    encode, sizes = gvae.encode, []
+    monkeypatch.setattr(gvae, "encode", lambda graphs: sizes.append(len(graphs)) or encode(graphs))
+    new = labelled(9, seed=2).archs
+    first, spread = model.predict(new)[0], model.uncertainty(new)
+    assert sizes == [9]
+    np.testing.assert_allclose(model.predict(new[::-1])[0], first[::-1], rtol=1e-5)
+    np.testing.assert_allclose(model.uncertainty(new[::-1]), spread[::-1], rtol=1e-5)
+    assert sizes == [9, 9]
+
+
 def test_weights_are_idw_over_all_labels(fitted: InvertiblePredictor) -> None:
     train, val = labelled(12), labelled(4, seed=1)
     _, members = fitted.predict(train.archs + val.archs)
