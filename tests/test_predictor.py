@@ -102,8 +102,13 @@ def test_candidates_are_encoded_once_for_prediction_and_uncertainty(
 ) -> None:
     model = make(gvae, dataclasses.replace(SCALED, uncertainty="gaussian_process"), members=1)
     model.fit(labelled(8), Labelled(), round_index=0)
-    encode, sizes = gvae.encode, []
-    monkeypatch.setattr(gvae, "encode", lambda graphs: sizes.append(len(graphs)) or encode(graphs))
+    encode, sizes = gvae.encode, list[int]()
+
+    def counted(graphs: Any) -> Any:
+        sizes.append(len(graphs))
+        return encode(graphs)
+
+    monkeypatch.setattr(gvae, "encode", counted)
     new = labelled(9, seed=2).archs
     first, spread = model.predict(new)[0], model.uncertainty(new)
     assert sizes == [9]
