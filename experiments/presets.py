@@ -172,7 +172,6 @@ _AS_NAMED = ("fast_greedy", "fast_greedy_mean")  # the same picks on every space
 _FASTS: dict[str, Changes] = {
     "nasbench101": {"search": {"selection": "members"}},
     "nasbench301": {"predictor": _UNCERTAIN, "search": _EXPLORING},
-    "nasbench_nlp": {"search": {"selection": "members"}},
 }
 
 
@@ -200,7 +199,7 @@ def preset(name: str, space: str) -> Preset:
 
     `fast` and its variants pick on NAS-Bench-301 by prediction plus twice the Gaussian process' uncertainty, in place
     of the prediction alone: with 120 neighbours to each cell, greedy picks stay near one local optimum. On
-    NAS-Bench-101 and -NLP each pick follows another member, with which the ensemble gets stuck less often.
+    NAS-Bench-101 each pick follows another member, with which the ensemble gets stuck less often.
 
     Raises:
         ConfigError: for an unknown name.
