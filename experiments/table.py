@@ -62,7 +62,7 @@ def tasks_from_flags(table: Table) -> list[SearchTask]:
         _task(table, row, place, FLAGS.seed + trial)
         for trial in range(FLAGS.trials or table.trials)
         for row, place in wanted
-        if not row.optional and trial < (FLAGS.trials or place.trials or table.trials)
+        if not row.optional and trial < (FLAGS.trials or row.trials or place.trials or table.trials)
     ]
 
 
