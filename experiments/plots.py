@@ -84,7 +84,7 @@ def plot_curves(path: Path, title: str, methods: Mapping[str, np.ndarray], optim
     axes.set_ylim(low - 0.1 * height, top + 0.08 * height)
     axes.set_xlabel("Queries (architectures)")
     axes.set_ylabel("Best validation accuracy so far (%)")
-    axes.set_title(f"{title}: mean and standard deviation over trials")
+    axes.set_title(f"{title}: mean and standard deviation over trials", fontsize="medium")
     if len(names) > MOST_INSIDE:
         figure.set_size_inches(6.4, 5.0)
         figure.legend(loc="outside lower center", ncols=2, fontsize=8)
