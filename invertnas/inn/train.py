@@ -184,14 +184,12 @@ class INNTrainer:
         span: tf.Tensor,
         weighted: tf.Tensor,
     ) -> tf.Tensor:
-        x, order = tf.ensure_shape(x, (None, self.flow.config.dim)), tf.ensure_shape(
-            order, (None, self.config.batch_size)
-        )
-        data, total, steps = (x, y, bootstrap), tf.zeros((len(TERMS), self.flow.config.members)), tf.shape(order)[0]
+        cfg, inn = self.config, self.flow.config
+        x, order = tf.ensure_shape(x, (None, inn.dim)), tf.ensure_shape(order, (None, cfg.batch_size))
+        data, total, steps = (x, y, bootstrap), tf.zeros((len(TERMS), inn.members)), tf.shape(order)[0]
         for step in tf.range(steps):
-            total += self._step(
-                data, order[step], seed + tf.stack([0, step]), span, tf.cast(step, tf.float32), weighted
-            )
+            place = seed + tf.stack([0, step]), span, tf.cast(step, tf.float32)
+            total += self._step(data, order[step], *place, weighted)
         return total / tf.cast(steps, tf.float32)
 
     @tf.autograph.experimental.do_not_convert  # without a loop inside there is nothing to convert; it took a third
@@ -204,7 +202,11 @@ class INNTrainer:
         step: tf.Tensor,
         weighted: tf.Tensor,
     ) -> tf.Tensor:
-        """One step on the (B,) rows of x, y and bootstrap; returns the losses."""
+        """One step on the (B,) rows of x, y and bootstrap; returns the losses.
+
+        The rate is written here, after the gradients: elsewhere TensorFlow's graph optimiser folds its constants
+        otherwise, and weights differ in the last digits.
+        """
         x, y, bootstrap = data
         distinct, index = tf.unique(rows)
         batch = tf.gather(x, distinct), tf.gather(y, rows), tf.gather(bootstrap, rows, axis=1), index
