@@ -5,9 +5,9 @@ printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fas
 neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples in
 place of both, `fast_classes` one candidate of each isomorphism class, `fast_climb` the neighbours of good
 candidates too, `fast_thompson` picks drawn from the members' spread, `fast_explore` the Gaussian process'
-uncertainty added to the predictions, `fast_members` each pick by another member, `fast_random_picks` two of five
-at random, `fast_greedy` the highest predictions on every space, `fast_greedy_mean` those of the plain mean.
-Members: `fast_bootstrap` gives each its own sample, `fast_permuted` its own feature order. Predictor: `fast_axis` puts the accuracy in
+uncertainty added to the predictions, `fast_members` each pick by another member, `fast_greedy` the highest
+predictions on every space, `fast_greedy_mean` those of the plain mean. Members: `fast_bootstrap`
+gives each its own sample, `fast_permuted` its own feature order. Predictor: `fast_axis` puts the accuracy in
 the place of the stillest direction of the latents, `fast_mean` averages the members plainly, `fast_ranked`
 weights the losses by rank, `fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the
 thesis' loss weights.
@@ -130,7 +130,6 @@ _ABLATIONS = (
     ),
     dataclasses.replace(_FAST, name="fast_members", search=dataclasses.replace(_FAST.search, selection="members")),
     dataclasses.replace(_FAST, name="fast_thompson", search=dataclasses.replace(_FAST.search, selection="thompson")),
-    dataclasses.replace(_FAST, name="fast_random_picks", search=dataclasses.replace(_FAST.search, random_picks=2)),
     dataclasses.replace(_FAST, name="fast_greedy"),
     dataclasses.replace(_FAST, name="fast_greedy_mean", predictor=_PLAIN_MEAN),
     dataclasses.replace(_FAST, name="fast_bootstrap", train=dataclasses.replace(_FAST.train, bootstrap=True)),
@@ -173,7 +172,6 @@ _AS_NAMED = ("fast_greedy", "fast_greedy_mean")  # the same picks on every space
 _FASTS: dict[str, Changes] = {
     "nasbench101": {"search": {"selection": "members"}},
     "nasbench301": {"predictor": _UNCERTAIN, "search": _EXPLORING},
-    "nasbench_nlp": {"predictor": {"scale_on": "initial"}, "search": {"random_picks": 2}},
 }
 
 
@@ -201,9 +199,7 @@ def preset(name: str, space: str) -> Preset:
 
     `fast` and its variants pick on NAS-Bench-301 by prediction plus twice the Gaussian process' uncertainty, in place
     of the prediction alone: with 120 neighbours to each cell, greedy picks stay near one local optimum. On
-    NAS-Bench-101 each pick follows another member, with which the ensemble gets stuck less often. On NAS-Bench-NLP two
-    of five picks are random candidates, and accuracies are scaled by the initial set: left to its favourites the
-    predictor ends with no, or a negative, rank correlation on its candidates, with these it keeps 0.3 to 0.5.
+    NAS-Bench-101 each pick follows another member, with which the ensemble gets stuck less often.
 
     Raises:
         ConfigError: for an unknown name.

@@ -93,7 +93,7 @@ class InvertiblePredictor:
             round_index: 0 for the initial fit, above for retraining.
         """
         everything = train.extend(val.archs, val.accuracies)
-        self._fit_accuracy_scale(np.array(everything.accuracies), round_index)
+        self._fit_accuracy_scale(np.array(everything.accuracies))
         report = self._fit_models(train, val, round_index)
         self._encoded = None  # end to end, the GVAE is another one now
         if self.config.aggregate == "idw":
@@ -192,8 +192,8 @@ class InvertiblePredictor:
             self._encoded = key, self._latent_scale.to_inn(self.gvae.encode(self.space.encode(archs)))
         return self._encoded[1]
 
-    def _fit_accuracy_scale(self, accuracies: FloatArray, round_index: int) -> None:
-        if not self.config.scale_accuracy or (self.config.scale_on == "initial" and round_index > 0):
+    def _fit_accuracy_scale(self, accuracies: FloatArray) -> None:
+        if not self.config.scale_accuracy:
             return
         better = np.sort(accuracies)[len(accuracies) // 2 :]
         self._y_shift, self._y_scale = float(better[0]), max(float(better.std()), 1e-4)

@@ -21,8 +21,6 @@ class PredictorConfig:
             see `invertnas.latent_scale`. (With random permutations no single feature is taken.)
         scale_accuracy: False trains on fractions (paper); True standardises them by the median and
             the spread of the better half of the labels, and clips far below.
-        scale_on: labels whose median and spread are taken, when scaled. "all": all labels of the fit. "initial": those
-            of round 0, so that the spread does not shrink with a search that keeps to one place.
         uncertainty: what `InvertiblePredictor.uncertainty` is. "members": the spread of the members' predictions.
             "gaussian_process": the standard deviation of a Gaussian process on the latents of what is labelled,
             which grows with the distance from it; a single INN has one, too. (Neither is in the paper.)
@@ -39,7 +37,6 @@ class PredictorConfig:
     scale_latent: bool = False
     label_axis: Literal["feature", "least_variance"] = "feature"
     scale_accuracy: bool = False
-    scale_on: Literal["all", "initial"] = "all"
     uncertainty: Literal["members", "gaussian_process"] = "members"
     clip_low: float = -3.0
     finetune: Literal["frozen", "end_to_end"] = "frozen"
@@ -51,8 +48,6 @@ class PredictorConfig:
             raise ConfigError(f"got aggregate={self.aggregate!r}; expected 'idw' or 'mean'")
         if self.label_axis not in ("feature", "least_variance"):
             raise ConfigError(f"got label_axis={self.label_axis!r}; expected 'feature' or 'least_variance'")
-        if self.scale_on not in ("all", "initial"):
-            raise ConfigError(f"got scale_on={self.scale_on!r}; expected 'all' or 'initial'")
         if self.uncertainty not in ("members", "gaussian_process"):
             raise ConfigError(f"got uncertainty={self.uncertainty!r}; expected 'members' or 'gaussian_process'")
         if self.finetune not in ("frozen", "end_to_end"):

@@ -130,37 +130,16 @@ def test_weights_are_idw_over_all_labels(fitted: InvertiblePredictor) -> None:
 
 def test_accuracy_scaling_by_hand(gvae: GVAE) -> None:
     model = make(gvae, dataclasses.replace(SCALED, clip_low=-2.0))
-    model._fit_accuracy_scale(np.array([0.9, 0.1, 0.7, 0.5, 0.8, 0.6]), 1)
+    model._fit_accuracy_scale(np.array([0.9, 0.1, 0.7, 0.5, 0.8, 0.6]))
     assert model._y_shift == pytest.approx(0.7)  # better half: 0.7, 0.8, 0.9
     assert model._y_scale == pytest.approx(np.std([0.7, 0.8, 0.9]))
     targets = model._to_target([0.7, 0.8, 0.1])
     np.testing.assert_allclose(targets, np.array([0.0, 0.1 / 0.0816497, -2.0]), rtol=1e-5)
-    model._fit_accuracy_scale(np.full(5, 0.4), 2)
+    model._fit_accuracy_scale(np.full(5, 0.4))
     assert model._y_scale == 1e-4  # equal labels do not divide by zero
     plain = make(gvae)
-    plain._fit_accuracy_scale(np.array([0.9, 0.1]), 0)
+    plain._fit_accuracy_scale(np.array([0.9, 0.1]))
     np.testing.assert_allclose(plain._to_target([0.9, 0.1]), [0.9, 0.1], rtol=1e-6)
-
-
-def test_a_scale_on_the_initial_labels_stays(gvae: GVAE, tmp_path: Path) -> None:
-    config = dataclasses.replace(SCALED, scale_on="initial")
-    model = make(gvae, config)
-    first, later = labelled(12), labelled(14, seed=1)
-    model.fit(first, Labelled(), round_index=0)
-    scale = model._y_shift, model._y_scale
-    better = np.sort(first.accuracies)[6:]
-    assert scale == pytest.approx((better[0], better.std()))
-    model.save(tmp_path)
-    again = make(gvae, config)
-    again.load(tmp_path)
-    for each in (model, again):
-        each.fit(later, Labelled(), round_index=1)
-        assert (each._y_shift, each._y_scale) == scale
-    free = make(gvae, SCALED)
-    free.fit(later, Labelled(), round_index=1)
-    assert (free._y_shift, free._y_scale) != pytest.approx(scale)
-    with pytest.raises(ConfigError, match="scale_on='first'; expected 'all' or 'initial'"):
-        dataclasses.replace(config, scale_on="first")
 
 
 def test_latents_are_standardised_when_asked(gvae: GVAE) -> None:

@@ -157,17 +157,6 @@ def test_thompson_draws_within_the_spread() -> None:
     assert wide[0] == tuple(picks(mean, [5] * 5, selection="thompson", seed=0))
 
 
-def test_random_picks_are_drawn_from_what_the_ranking_left() -> None:
-    mean = [0.1, 0.9, 0.3, 0.8, 0.2]
-    drawn = {tuple(picks(mean, [0] * 5, seed=seed, random_picks=1)) for seed in range(40)}
-    assert drawn == {(1, 0), (1, 2), (1, 3), (1, 4)}
-    assert len({tuple(picks(mean, [0] * 5, seed=seed, random_picks=2)) for seed in range(40)}) > 10
-    assert picks(mean, [0] * 5, random_picks=0) == [1, 3]
-    assert picks(mean, [0] * 5, seed=3, random_picks=1) == picks(mean, [0] * 5, seed=3, random_picks=1)
-    with pytest.raises(ConfigError, match="random_picks=3; expected 0 to batch=2"):
-        picks(mean, [0] * 5, random_picks=3)
-
-
 def test_predictions_that_are_not_numbers_come_last() -> None:
     assert picks([np.nan, 0.1, np.nan, 0.2, np.nan], [0] * 5) == [3, 1]
 

@@ -83,8 +83,6 @@ class SearchConfig:
             "members" takes the best candidate of another member for each pick, the members in random order
             (Thompson sampling of the ensemble; with one member it is "greedy").
         explore: weight of the surrogate's uncertainty in "ucb" and "thompson".
-        random_picks: how many of the k are drawn uniformly from the other candidates (paper: 0). A predictor that
-            learns from nothing but its own favourites may never see that others are better.
         candidates: candidate generation.
     """
 
@@ -93,7 +91,6 @@ class SearchConfig:
     batch: int = 5
     selection: Literal["greedy", "thompson", "ucb", "members"] = "greedy"
     explore: float = 1.0
-    random_picks: int = 0
     candidates: CandidateConfig = dataclasses.field(default_factory=CandidateConfig)
 
     def __post_init__(self) -> None:
@@ -102,7 +99,5 @@ class SearchConfig:
                 f"got initial={self.initial}, keep={self.keep}, batch={self.batch}; "
                 "expected 1 <= keep <= initial and batch >= 1"
             )
-        if not 0 <= self.random_picks <= self.batch:
-            raise ConfigError(f"got random_picks={self.random_picks}; expected 0 to batch={self.batch}")
         if self.selection not in ("greedy", "thompson", "ucb", "members"):
             raise ConfigError(f"got selection={self.selection!r}; expected 'greedy', 'thompson', 'ucb' or 'members'")

@@ -115,13 +115,6 @@ class InvertNAS:
         return list(self._rounds)
 
     def _select(self, archs: Sequence[ArchSpec], rng: np.random.Generator) -> list[int]:
-        """Places of the picks among the candidates: first those by `selection`, then the random ones."""
-        picks = self._ranked(archs, rng)[: self.config.batch - self.config.random_picks]
-        others = [index for index in range(len(archs)) if index not in picks]
-        drawn = rng.permutation(others)[: self.config.random_picks] if self.config.random_picks else []
-        return picks + [int(index) for index in drawn]
-
-    def _ranked(self, archs: Sequence[ArchSpec], rng: np.random.Generator) -> list[int]:
         score, members = self.surrogate.predict(archs)
         if self.config.selection == "members":
             return self._select_by_members(score, members, rng)
