@@ -117,7 +117,7 @@ _EVERY_ONCE = tuple(dataclasses.replace(row, budgets=None) for row in _EVERY)
 _LONG_ONES_LESS = tuple(  # a search of the ensemble takes more than three minutes there
     row if row.optional or row.method == ENSEMBLE else dataclasses.replace(row, trials=10) for row in _EVERY_ONCE
 )
-_QUICK_ONES_MORE = tuple(  # a search takes less than a minute there, and the best methods differ by less than their spread
+_QUICK_ONES_MORE = tuple(  # a search takes less than a minute there; the best differ by less than they spread
     dataclasses.replace(row, trials=10) if row.optional or row.method == ENSEMBLE else row for row in _EVERY
 )
 _IMAGENET = Place("nasbench201", "imagenet16-120", (192,))
