@@ -114,13 +114,14 @@ _PAPERS = (Row(SINGLE, "paper", optional=True), Row(ENSEMBLE, "paper", optional=
 _STARTS = tuple(Row(method, init=init, optional=True) for method in (SINGLE, ENSEMBLE) for init in INITS[1:])
 _EVERY = (*_BASELINES, *_OURS, *_STARTS, *_PAPERS)
 _EVERY_ONCE = tuple(dataclasses.replace(row, budgets=None) for row in _EVERY)
-_LONG_ONES_LESS = tuple(  # a search of the ensemble takes more than three minutes there
-    row if row.optional or row.method == ENSEMBLE else dataclasses.replace(row, trials=10) for row in _EVERY_ONCE
-)
-_QUICK_ONES_MORE = tuple(  # a search takes less than a minute there; the best differ by less than they spread
-    dataclasses.replace(row, trials=10) if row.optional or row.method == ENSEMBLE else row for row in _EVERY
-)
 _IMAGENET = Place("nasbench201", "imagenet16-120", (192,))
+
+
+def _with_trials(rows: tuple[Row, ...], quick: int, long: int | None = None) -> tuple[Row, ...]:
+    """Rows with `long` trials of ensembles and of what is run on request alone, and `quick` of the others."""
+    return tuple(
+        dataclasses.replace(row, trials=long if row.optional or row.method == ENSEMBLE else quick) for row in rows
+    )
 
 
 def _detailed(name: str, place: Place) -> Table:
@@ -146,7 +147,7 @@ _ALL = (
     Table(
         "table1",
         "Table 1: NAS-Bench-101",
-        _QUICK_ONES_MORE,
+        _with_trials(_EVERY, quick=20, long=10),  # the best differ by less than they spread
         _OTHERS[:1],
         trials=20,
         curves=True,
@@ -154,7 +155,7 @@ _ALL = (
     Table(
         "table3",
         "Table 3: NAS-Bench-301 and NAS-Bench-NLP",
-        (*_LONG_ONES_LESS, Row(_BO, benchmarks=("nasbench301",), trials=10)),
+        (*_with_trials(_EVERY_ONCE, quick=10), Row(_BO, benchmarks=("nasbench301",), trials=10)),
         (_OTHERS[1], _NBNLP),
         curves=True,
         note="On NAS-Bench-NLP the accuracy is 100 minus the validation loss in nats, as in the paper.",

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,20 @@ def test_each_table_asks_for_its_own_searches() -> None:
     assert {(t["name"], t["queries"]) for t in thesis if t["name"].startswith("inv")} == {("invertnas_single", 400)}
     assert {t["queries"] for t in thesis if t["name"] == "random"} == {192}
     assert [(t["name"], t["dataset"], t["queries"]) for t in tradeoff] == [("invertnas", "imagenet16-120", 400)] * 3
+
+
+def test_quick_searches_have_more_trials_than_long_ones() -> None:
+    quick = ("random", "local_search", "evolution", "bananas", "invertnas_single")
+    flags = [[f"--table={name}", "--out=/nowhere"] for name in ("table1", "table3")]
+    table1, table3, asked = parse(*flags, [*flags[0], "--trials=2"])
+    counts = Counter(task["name"] for task in table1)
+    assert counts == {**dict.fromkeys(quick, 20), "invertnas": 10}
+    counts = Counter((task["name"], task["benchmark"]) for task in table3)
+    assert counts == {
+        **{(name, space): 10 for name in quick for space in ("nasbench301", "nasbench_nlp")},
+        **{("bayesian", "nasbench301"): 10, ("invertnas", "nasbench301"): 5, ("invertnas", "nasbench_nlp"): 5},
+    }
+    assert set(Counter(task["name"] for task in asked).values()) == {2}
 
 
 def test_a_longer_search_of_the_same_seed_serves(tmp_path: Path) -> None:
