@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST = 20_000  # architectures that measure the latents, and unseen ones that are reconstructed
+EDITED, EDITS = 1000, 10  # held-out architectures that are edited, and how often each
 LEAST_VARIANCE = 1e-6  # of the largest: float32 latents hold no more
 COMPONENTS = 10  # of the mixture
 FLAGS = flags.FlagValues()
@@ -227,6 +228,18 @@ def unseen(entry: Pretraining, space: SearchSpace, data: TrainingData, seed: int
     )
 
 
+def edited(space: SearchSpace, data: TrainingData, seed: int) -> GraphBatch | None:
+    """Held-out architectures after `EDITS` random edits, where a search goes; None where the data are the space."""
+    if hasattr(space, "all"):
+        return None
+    rng, cells = generator(seed, "ability-edits"), space.num_cells
+    graphs = held_out(data.graphs, rng.permutation(data.test)[: EDITED * cells], cells)
+    archs = [arch for arch in space.decode(graphs.ops.argmax(axis=-1), graphs.adjacency.astype(np.int64)) if arch]
+    for _ in range(EDITS):
+        archs = [space.mutate(arch, rng) for arch in archs]
+    return space.encode(archs)
+
+
 def space_ability(name: str, pretrained: Path, samples: int, seed: int) -> list[dict[str, Any]]:
     """The rows of one space.
 
@@ -243,7 +256,9 @@ def space_ability(name: str, pretrained: Path, samples: int, seed: int) -> list[
     stored = {key: told.get("metrics", {}).get(f"test_{key}") for key in ("exact_reconstruction", "validity")}
     rows: list[dict[str, Any]] = [{"latents": "held-out graphs, as shipped", **stored}] if any(stored.values()) else []
     new = unseen(entry, space, data, 1 + int(told["seed"]) + seed)
-    for title, graphs in (("held-out graphs", held_out(data.graphs, data.test, cells)), ("unseen graphs", new)):
+    changed = edited(space, data, seed)
+    groups = {"held-out graphs": held_out(data.graphs, data.test, cells), "unseen graphs": new}
+    for title, graphs in (groups | {f"held-out graphs, {EDITS} edits": changed}).items():
         if graphs is not None:
             metrics = reconstruction_metrics(gvae, space, graphs)
             rows.append({"latents": title, "count": len(graphs), **{key: metrics[key] for key in stored}})

@@ -35,7 +35,8 @@ distinct ones, of the valid (AG-Net: of those valid by its rules). Novel: those 
 valid (repeats counted). Rank: directions in which the latents of a prior vary. Held-out graphs: the tenth that neither
 trained the GVAE nor chose its weights, on NAS-Bench-301 with one cell of each kind put together; "as shipped" is what
 its description says. Unseen graphs: drawn as the training data were, of cells that are not in them, which on
-NAS-Bench-NLP leaves the larger ones; NAS-Bench-101 and 201 are in the data whole.
+NAS-Bench-NLP leaves the larger ones; NAS-Bench-101 and 201 are in the data whole. Edits: each a random neighbour, as in
+local search and evolution, so these are architectures that a search looks at.
 Valid, AG-Net's rules: as the code of AG-Net (Lukasik et al., 2022) judges, so AG-Net's row is to be compared in this
 column. On NAS-Bench-101 and 201 the rules are those of the space. On NAS-Bench-301 the code joins the two operations of
 a block, drops edges from later nodes and, of more than two inputs, all but the two with the highest scores; it rejects

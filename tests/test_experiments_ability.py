@@ -12,7 +12,19 @@ import pandas as pd
 import pytest
 
 from experiments import ability, pretraining
-from experiments.ability import Mixture, Prior, keys, mixture, prior_ability, priors, training_data, unseen
+from experiments.ability import (
+    EDITS,
+    Mixture,
+    Prior,
+    TrainingData,
+    edited,
+    keys,
+    mixture,
+    prior_ability,
+    priors,
+    training_data,
+    unseen,
+)
 from experiments.ability_report import AGNET, AGNET_TITLE, COLUMNS, SAME_RULES, to_markdown, with_agnet
 from experiments.pretraining import PRETRAINING, training_graphs
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
@@ -155,6 +167,22 @@ def test_unseen_graphs_are_new_and_known_ones_are_dropped() -> None:
     assert unseen(PRETRAINING["nasbench201"], SPACES["nasbench201"], data, 1) is None
 
 
+def test_edited_graphs_are_held_out_ones_after_edits() -> None:
+    space = SPACES["nasbench301"]
+    graphs = training_graphs(ENTRY, space, 0)
+    data = TrainingData(graphs, np.arange(80), np.arange(80, 120))
+    found = edited(space, data, 0)
+    assert found is not None and len(found) == 20, "of 40 cells, two to an architecture"
+    archs = space.decode(found.ops.argmax(axis=-1), found.adjacency.astype(np.int64))
+    assert None not in archs, "edits lead to architectures of the space"
+    start = {key.tobytes() for key in keys(graphs)}
+    assert all(key.tobytes() not in start for key in keys(split_cells(found, 2))[::2]), "and away from where they began"
+    again, other = edited(space, data, 0), edited(space, data, 1)
+    assert again is not None and other is not None
+    assert np.array_equal(again.adjacency, found.adjacency) and not np.array_equal(other.adjacency, found.adjacency)
+    assert edited(SPACES["nasbench201"], data, 0) is None, "the data are the space"
+
+
 def tiny() -> GVAEConfig:
     return GVAEConfig(11, 10, cells=2, latent_dim=2, gin_channels=(4,), blocks=1, feed_forward=4, model_dim=4, heads=1)
 
@@ -179,11 +207,11 @@ def test_the_script_measures_what_is_there(
     table = pd.read_csv(tmp_path / "a" / "ability.csv")
     assert list(table.columns) == COLUMNS and set(table["space"]) == {"nasbench301"}
     assert table["latents"].tolist() == [
-        *("held-out graphs, as shipped", "held-out graphs", "unseen graphs"),
+        *("held-out graphs, as shipped", "held-out graphs", "unseen graphs", f"held-out graphs, {EDITS} edits"),
         *("N(0, I)", "mean + std * N(0, I)", "N(mean, covariance)", "Gaussian mixture (10)", AGNET_TITLE),
     ]
-    assert table["validity"][0] == 0.25 and table["count"][3] == 40 and (table["rank"][3:7] <= 44).all()
-    assert table["exact_reconstruction"][1:3].tolist() == [0.0, 0.0], "an untrained GVAE reconstructs nothing"
+    assert table["validity"][0] == 0.25 and table["count"][4] == 40 and (table["rank"][4:8] <= 44).all()
+    assert table["exact_reconstruction"][1:4].tolist() == [0.0, 0.0, 0.0], "an untrained GVAE reconstructs nothing"
 
 
 def test_bad_flags_and_an_empty_folder_are_named(tmp_path: Path) -> None:

@@ -128,8 +128,8 @@ def test_quick_searches_have_more_trials_than_long_ones() -> None:
     assert counts == {**dict.fromkeys(quick, 20), "invertnas": 10}
     counts = Counter((task["name"], task["benchmark"]) for task in table3)
     assert counts == {
-        **{(name, space): 10 for name in quick for space in ("nasbench301", "nasbench_nlp")},
-        **{("bayesian", "nasbench301"): 10, ("invertnas", "nasbench301"): 5, ("invertnas", "nasbench_nlp"): 5},
+        **{(name, space): 20 for name in quick for space in ("nasbench301", "nasbench_nlp")},
+        **{("bayesian", "nasbench301"): 20, ("invertnas", "nasbench301"): 5, ("invertnas", "nasbench_nlp"): 5},
     }
     assert set(Counter(task["name"] for task in asked).values()) == {2}
 
