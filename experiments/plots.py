@@ -25,7 +25,7 @@ COLOURS = {
     "invertnas_single": "#CC79A7",
     "invertnas": "#D55E00",
 }
-VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#882255", "#999933")
+VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#882255", "#999933", "#6A3D9A")
 MOST_INSIDE = 6  # curves whose legend fits into the axes
 
 
