@@ -234,7 +234,8 @@ def edited(space: SearchSpace, data: TrainingData, seed: int) -> GraphBatch | No
         return None
     rng, cells = generator(seed, "ability-edits"), space.num_cells
     graphs = held_out(data.graphs, rng.permutation(data.test)[: EDITED * cells], cells)
-    archs = [arch for arch in space.decode(graphs.ops.argmax(axis=-1), graphs.adjacency.astype(np.int64)) if arch]
+    decoded = space.decode(graphs.ops.argmax(axis=-1), graphs.adjacency.astype(np.int64))
+    archs = [arch for arch in decoded if arch is not None]
     for _ in range(EDITS):
         archs = [space.mutate(arch, rng) for arch in archs]
     return space.encode(archs)

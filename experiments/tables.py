@@ -155,7 +155,7 @@ _ALL = (
     Table(
         "table3",
         "Table 3: NAS-Bench-301 and NAS-Bench-NLP",
-        _with_trials((*_EVERY_ONCE, Row(_BO, benchmarks=("nasbench301",))), quick=20),
+        _with_trials((*_EVERY_ONCE, Row(_BO, benchmarks=("nasbench301",))), quick=20),  # as in Table 1
         (_OTHERS[1], _NBNLP),
         trials=20,
         curves=True,
