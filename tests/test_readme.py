@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from experiments.aggregate import summarise, to_markdown
@@ -42,6 +44,18 @@ def test_committed_counts_equal_the_result_files(name: str) -> None:
     frame = rounds(collect(table, ROOT / "results", range(table.trials)))
     text = quality_markdown(summarise_rounds(frame), table.title)
     assert (ROOT / "results" / f"{name}.md").read_text(encoding="utf-8") == text, f"run `make {name}`"
+
+
+@pytest.mark.parametrize("name", committed("initial"))
+def test_committed_accuracies_by_initial_set_equal_the_result_files(name: str) -> None:
+    table = TABLES[name]
+    keys = ["benchmark", "dataset", "init", "method", "preset", "queries"]
+    shown = pd.read_csv(ROOT / "results" / f"{name}.csv").dropna(subset="method").set_index(keys)
+    frame = summarise(collect(table, ROOT / "results", range(table.trials)), table.source).set_index(keys)
+    assert set(shown.index) == set(frame.index), f"run `make {name}`"
+    columns = ["trials", "val_mean", "val_std", "test_mean", "test_std"]
+    expected = frame.loc[shown.index, columns].astype(float)
+    np.testing.assert_allclose(shown[columns].astype(float), expected, atol=1e-6, err_msg=f"run `make {name}`")
 
 
 def test_a_changed_number_or_a_lost_marker_is_noticed() -> None:
