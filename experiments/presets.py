@@ -1,6 +1,7 @@
 """Named settings of InvertNAS: `paper` follows the paper, `thesis` its loss weights, `fast` is the default.
 
-The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone (Algorithm 1 as
+`paper_ranked` is `paper` where, of the candidates that join when the inverse path finds too few, the predictions
+choose those to query. The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone (Algorithm 1 as
 printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the
 neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples in
 place of both, `fast_classes` one candidate of each isomorphism class, `fast_climb` the neighbours of good
@@ -66,6 +67,11 @@ _PAPER = Preset(
 )
 _THESIS = dataclasses.replace(
     _PAPER, name="thesis", train=dataclasses.replace(_PAPER.train, rev_weight=10.0, latent_weight=1.0)
+)
+_PAPER_RANKED = dataclasses.replace(
+    _PAPER,
+    name="paper_ranked",
+    search=dataclasses.replace(_PAPER.search, candidates=CandidateConfig(fill="ranked")),
 )
 _FAST = Preset(
     name="fast",
@@ -148,10 +154,13 @@ _MIXED = tuple(
     dataclasses.replace(base, name=base.name + MIXED, inn={**base.inn, "matmul_dtype": "bfloat16"})
     for base in (_FAST, _PAPER, _THESIS)
 )
-PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, *_VARIANTS, *_ABLATIONS, *_MIXED)}
+PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _PAPER_RANKED, _THESIS, *_VARIANTS, *_ABLATIONS, *_MIXED)}
 DEFAULT = _FAST.name
 REMEDIES = tuple(chosen.name for chosen in _VARIANTS)
-_OF_PAPER = tuple(name + suffix for name in (_PAPER.name, _THESIS.name) for suffix in ("", MIXED))
+_OF_PAPER = (
+    _PAPER_RANKED.name,
+    *(name + suffix for name in (_PAPER.name, _THESIS.name) for suffix in ("", MIXED)),
+)
 _LARGE: dict[str, Any] = {  # paper Appendix H, Tables 14 and 15
     "batch_size": 32,
     "repeat": 5,

@@ -183,6 +183,14 @@ def test_fill_goes_on_with_random_samples_beyond_all_neighbours() -> None:
     assert len(pool.archs) == 40 and set(list(pool.archs)[:24]) == near
 
 
+@pytest.mark.parametrize(("found", "filled"), [(4, 26), (5, 0)])
+def test_a_ranked_fill_leaves_a_choice_where_too_few_are_found(found: int, filled: int) -> None:
+    config = CandidateConfig(max_retries=1, wanted=30, fill="ranked")
+    pool, _ = run([NEW[:found]], config, least=5)
+    assert (pool.novel, pool.random) == (found, filled)
+    assert run([NEW[:found]], dataclasses.replace(config, fill="batch"), least=5)[0].random == 5 - found
+
+
 def test_random_candidates_replace_the_inverse_path() -> None:
     config = CandidateConfig(wanted=40, max_retries=9, source="random")
     pool, surrogate = run([[NEW[0]]], config)
@@ -271,6 +279,7 @@ def test_targets_reach_the_surrogate() -> None:
         {"escalate": "sometimes"},
         {"target": "two"},
         {"source": "oracle"},
+        {"fill": "half"},
     ],
 )
 def test_candidate_settings_out_of_range(fields: dict[str, Any]) -> None:

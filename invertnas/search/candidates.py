@@ -74,7 +74,7 @@ def generate_candidates(
         surrogate: its inverse path proposes, unless `config.source` replaces it.
         labelled: everything queried so far.
         config: see CandidateConfig.
-        least: size up to which random neighbours and samples fill a pool that stays too small.
+        least: size below which neighbours and samples fill a pool that stays too small, see `config.fill`.
         rng: source of z, noise and fill.
 
     Returns:
@@ -103,6 +103,8 @@ def generate_candidates(
     incumbents = [labelled.archs[i] for i in best]
     _add_neighbours(pool, space, incumbents[: config.mutate_top], known, key_of)
     _climb(pool, space, surrogate, config, known, key_of)
+    if config.fill == "ranked" and len(pool.archs) < least:
+        least = max(least, config.wanted)
     _fill(pool, space, incumbents, known, key_of, least, rng)
     return pool
 

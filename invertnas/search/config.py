@@ -32,6 +32,10 @@ class CandidateConfig:
         mutate_top: incumbents whose one-edit neighbours join the pool (paper: 0).
         climb: times that the neighbours of the `mutate_top` best-predicted new candidates join too, so that a
             candidate may be more than one edit away from all that is queried (paper: 0).
+        fill: what joins where fewer candidates than picks are found: neighbours of the best architectures, then
+            samples, in random order, "batch" up to the number of picks, so that all are queried as they come;
+            "ranked" up to `wanted`, so that the predictions choose among them (Appendix I: "instead selects the
+            top-k predicted architectures from", where the sentence ends).
         source: "inverse" decodes the inverse path; "random" samples the space uniformly in its place,
             as many as are wanted (an ablation, thesis Tables 3 and 4).
         unique_by: "identity" takes architectures of different names for different ones (paper);
@@ -50,6 +54,7 @@ class CandidateConfig:
     target_range: float = 1.0
     mutate_top: int = 0
     climb: int = 0
+    fill: Literal["batch", "ranked"] = "batch"
     source: Literal["inverse", "random"] = "inverse"
     unique_by: Literal["identity", "isomorphism"] = "identity"
 
@@ -63,6 +68,8 @@ class CandidateConfig:
                 f"got escalate={self.escalate!r}, target={self.target!r}; expected 'empty' or 'always', "
                 "and 'one' or 'beyond_best'"
             )
+        if self.fill not in ("batch", "ranked"):
+            raise ConfigError(f"got fill={self.fill!r}; expected 'batch' or 'ranked'")
         if self.source not in ("inverse", "random"):
             raise ConfigError(f"got source={self.source!r}; expected 'inverse' or 'random'")
         if self.unique_by not in ("identity", "isomorphism"):
