@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.baselines import build_baseline
 from experiments.initial import BARE_INIT, FILES, INIT_TITLES, initial_files, open_initial
 from experiments.presets import DEFAULT, Preset, preset
 from invertnas.errors import ConfigError
@@ -41,6 +42,9 @@ class MethodArguments:
         return preset(self.preset, self.space.name).with_members(members or self.members)
 
 
+Factory = Callable[[MethodArguments], tuple[Optimizer, dict[str, Any]]]
+
+
 def _invertnas(arguments: MethodArguments, members: int | None = None) -> tuple[Optimizer, dict[str, Any]]:
     from invertnas.gvae.pretrained import load_gvae
     from invertnas.predictor import InvertiblePredictor
@@ -61,49 +65,18 @@ def _single(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
     return _invertnas(arguments, members=1)
 
 
-def _random(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
-    from invertnas.search.baselines import RandomSearch
-
-    return RandomSearch(arguments.space, seed=arguments.seed), {}
-
-
-def _local(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
-    from invertnas.search.baselines import LocalSearch, LocalSearchConfig
-
-    config = LocalSearchConfig()
-    return LocalSearch(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
-
-
-def _evolution(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
-    from invertnas.search.baselines import RegularizedEvolution, RegularizedEvolutionConfig
-
-    config = RegularizedEvolutionConfig()
-    return RegularizedEvolution(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
-
-
-def _bananas(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
-    from invertnas.search.baselines import Bananas, BananasConfig
-
-    config = BananasConfig()
-    return Bananas(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
-
-
-def _bayesian(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
-    from invertnas.search.baselines import BayesianConfig, BayesianOptimization
-
-    config = BayesianConfig()
-    return BayesianOptimization(arguments.space, config, seed=arguments.seed), dataclasses.asdict(config)
+def _baseline(method: str) -> Factory:
+    return lambda arguments: build_baseline(method, arguments.space, arguments.seed)
 
 
 ENSEMBLE, SINGLE = "invertnas", "invertnas_single"
-Factory = Callable[[MethodArguments], tuple[Optimizer, dict[str, Any]]]
 # Method name in files -> (name in tables, factory).
 METHODS: dict[str, tuple[str, Factory]] = {
-    "random": ("RS", _random),
-    "local_search": ("LS", _local),
-    "evolution": ("RE", _evolution),
-    "bayesian": ("BO", _bayesian),
-    "bananas": ("BANANAS", _bananas),
+    "random": ("RS", _baseline("random")),
+    "local_search": ("LS", _baseline("local_search")),
+    "evolution": ("RE", _baseline("evolution")),
+    "bayesian": ("BO", _baseline("bayesian")),
+    "bananas": ("BANANAS", _baseline("bananas")),
     SINGLE: ("InvertNAS (single)", _single),
     ENSEMBLE: ("InvertNAS", _invertnas),
 }
