@@ -113,10 +113,14 @@ class InvertiblePredictor:
         return self.trainer.fit(self._latents(train.archs), y, val_x, val_y, round_index=round_index).to_dict()
 
     def predict(self, archs: Sequence[ArchSpec]) -> tuple[FloatArray, FloatArray]:
-        """Accuracies (B,) aggregated over members, and the members' own (K, B), as fractions."""
+        """Accuracies (B,) aggregated over members, and the members' own (K, B), as fractions.
+
+        Members that are not finite are left out; where no member is left, the accuracy is NaN.
+        """
         members = self._forward(self._latents(archs)) * self._y_scale + self._y_shift
         weights = self.weights[:, np.newaxis] * np.isfinite(members)
-        total = np.maximum(weights.sum(axis=0), np.finfo(np.float64).tiny)
+        total = weights.sum(axis=0)
+        total = np.where(total > 0, total, np.nan)
         return ((weights * np.nan_to_num(members)).sum(axis=0) / total).astype(np.float32), members.astype(np.float32)
 
     def uncertainty(self, archs: Sequence[ArchSpec]) -> FloatArray:
@@ -167,7 +171,10 @@ class InvertiblePredictor:
         write_arrays(folder / "predictor.npz", arrays)
 
     def load(self, folder: Path) -> None:
-        """Restore `save`.
+        """Restore `save`, from which everything continues exactly.
+
+        The Gaussian process of `uncertainty` is not in the file: the next `fit` makes it of all labels anew,
+        and until then `uncertainty` refuses.
 
         Raises:
             ConfigError: it belongs to another architecture or another way of fine-tuning.
@@ -182,7 +189,7 @@ class InvertiblePredictor:
             self.finetuner.load_state(arrays)
         elif "gvae_0" in arrays:
             raise ConfigError(f"got a fine-tuned GVAE in {path}; expected finetune='end_to_end' to continue with it")
-        self._encoded, self.weights = None, arrays["weights"]
+        self._encoded, self._process, self.weights = None, None, arrays["weights"]
         self._y_shift, self._y_scale = arrays["y_scale"].tolist()
 
     def _latents(self, archs: Sequence[ArchSpec]) -> FloatArray:

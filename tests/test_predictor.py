@@ -70,7 +70,7 @@ def test_uncertainty_is_the_spread_of_the_members(fitted: InvertiblePredictor) -
     np.testing.assert_allclose(fitted.uncertainty(archs), fitted.predict(archs)[1].std(axis=0), rtol=1e-6)
 
 
-def test_uncertainty_of_the_gaussian_process_is_that_of_all_labels(gvae: GVAE) -> None:
+def test_uncertainty_of_the_gaussian_process_is_that_of_all_labels(gvae: GVAE, tmp_path: Path) -> None:
     model = make(gvae, dataclasses.replace(SCALED, uncertainty="gaussian_process"), members=1)
     train, val, new = labelled(12), labelled(4, seed=1), labelled(30, seed=2).archs
     with pytest.raises(ConfigError, match="expected fit before uncertainty"):
@@ -82,6 +82,10 @@ def test_uncertainty_of_the_gaussian_process_is_that_of_all_labels(gvae: GVAE) -
     found = model.uncertainty(new)
     np.testing.assert_allclose(found, process.predict(inputs[1])[1], rtol=1e-5)
     assert (found.shape, found.dtype) == ((30,), np.float32)
+    model.save(tmp_path)
+    model.load(tmp_path)
+    with pytest.raises(ConfigError, match="expected fit before uncertainty"):  # the file does not hold the process
+        model.uncertainty(new)
     with pytest.raises(ConfigError, match="uncertainty='none'"):
         PredictorConfig(uncertainty="none")  # type: ignore[arg-type]
 
@@ -237,6 +241,16 @@ def test_non_finite_member_is_left_out(gvae: GVAE) -> None:
     np.testing.assert_allclose(mean, (members[0] + members[2]) / 2, rtol=1e-4)  # equal weights before a fit
     latents = model.invert_latents(TARGETS, z_std=1.0, rng=np.random.default_rng(0))
     assert np.isfinite(latents).all()
+    model.weights = np.array([0.0, 1.0, 0.0])  # what is left weighs nothing
+    assert np.isnan(model.predict(archs)[0]).all()
+
+
+def test_no_finite_member_predicts_no_number(gvae: GVAE) -> None:
+    model = make(gvae)
+    for variable in model.trainer.variables:
+        variable.assign(np.full(variable.shape, np.nan, np.float32))
+    mean, members = model.predict(labelled(5).archs)
+    assert np.isnan(members).all() and np.isnan(mean).all() and mean.dtype == np.float32
 
 
 def test_mean_aggregation(gvae: GVAE) -> None:
