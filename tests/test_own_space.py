@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from experiments.own_space import OwnSpace, accuracy, search
-from invertnas.errors import OutOfDomainError
+from invertnas.errors import ConfigError, OutOfDomainError
+from invertnas.search.config import SearchConfig
+from invertnas.search.invertnas import InvertNAS
 from invertnas.spaces import ArchSpec, GraphSpace, NASBench201Space, SearchSpace
+from tests.fakes import FakeSurrogate
 
 SPACE = OwnSpace()
 PAIRS = list(itertools.combinations(range(5), 2))
@@ -103,3 +106,31 @@ def test_the_example_finds_better_than_random() -> None:
     assert len(values) == 25 and values == [accuracy(SPACE.from_string(text)) for text in found]
     assert max(values) > np.mean(values[:10]) + 2 * np.std(values[:10])
     assert np.mean(values[10:]) > np.mean(values[:10])
+
+
+@pytest.mark.parametrize("name", ["conv 3x3", "", " conv", "3-3", "pool", 7])
+def test_operations_whose_strings_could_not_be_read_are_refused_at_once(name: str) -> None:
+    class Misnamed(OwnSpace):
+        op_names = ("input", "output", name, "pool", "skip")
+
+    space, text = Misnamed(), SPACE.to_string(EVERY[0])
+    for use in (lambda: space.to_string(EVERY[0]), lambda: space.identity(EVERY[0]), lambda: space.from_string(text)):
+        with pytest.raises(ConfigError, match="got operation name .* in own; expected distinct words .*rename it"):
+            use()
+    settings = SearchConfig(initial=1, keep=1)
+    with pytest.raises(ConfigError, match="got operation name"):
+        InvertNAS(space, FakeSurrogate(), settings, seed=0)
+
+
+def test_a_notation_of_ones_own_may_name_operations_freely() -> None:
+    class Notation(OwnSpace):
+        op_names = ("input", "output", "conv 3x3", "3-3", "3-3")
+
+        def to_string(self, arch: ArchSpec) -> str:
+            return SPACE.to_string(arch)
+
+        def from_string(self, text: str) -> ArchSpec:
+            return SPACE.from_string(text)
+
+    space = Notation()
+    assert space.from_string(space.to_string(EVERY[0])) == EVERY[0] == SPACE.from_string(space.identity(EVERY[0]))

@@ -47,7 +47,7 @@ class SearchSpace(Protocol):
         ...
 
     def identity(self, arch: ArchSpec) -> str:
-        """Canonical name under which an architecture is queried, stored and de-duplicated."""
+        """Canonical name: architectures of the same one are the same. Files hold `to_string`, not this."""
         ...
 
     def isomorphism_class(self, arch: ArchSpec) -> str:

@@ -1,18 +1,30 @@
-"""What follows from the graphs alone, so that a space of one's own needs three methods only."""
+"""What follows from the graphs alone, so that a space of one's own needs two methods and four attributes only."""
 
 from __future__ import annotations
 
 import abc
+import functools
 import itertools
 import re
 from collections.abc import Sequence
 
 import numpy as np
 
-from invertnas.errors import OutOfDomainError
+from invertnas.errors import ConfigError, OutOfDomainError
 from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs, graph_paths
 
 _EDGE = re.compile(r"(\d+)-(\d+)")
+
+
+@functools.lru_cache(maxsize=64)
+def _check_words(space: str, op_names: tuple[str, ...]) -> None:
+    """Raise ConfigError unless words that are joined by spaces, and followed by edges, can be told apart again."""
+    for index, name in enumerate(op_names):
+        if not isinstance(name, str) or name.split() != [name] or _EDGE.fullmatch(name) or name in op_names[:index]:
+            raise ConfigError(
+                f"got operation name {name!r} in {space}; expected distinct words without white space that do not "
+                "look like an edge, as 3-3 does; rename it, e.g. conv_3x3, or override to_string and from_string"
+            )
 
 
 class GraphSpace(abc.ABC):
@@ -24,7 +36,7 @@ class GraphSpace(abc.ABC):
 
     Attributes:
         name: short name used in paths and tables.
-        op_names: the operation vocabulary.
+        op_names: the operation vocabulary; for the default strings distinct words, none of the form ``3-3``.
         inner_ops: indices of the operations between input and output.
         num_nodes: N, over all cells.
         num_cells: cells side by side in an architecture.
@@ -45,13 +57,25 @@ class GraphSpace(abc.ABC):
         """Whether the graph is a member of the space."""
 
     def to_string(self, arch: ArchSpec) -> str:
-        """Operations in node order, then edges: ``input conv output 0-1 1-2``. Raises OutOfDomainError."""
+        """Operations in node order, then edges: ``input conv output 0-1 1-2``.
+
+        Raises:
+            OutOfDomainError: for a graph that is not valid.
+            ConfigError: if `op_names` do not allow to read the string back.
+        """
+        _check_words(self.name, tuple(self.op_names))
         if not self.is_valid(arch):
             raise OutOfDomainError(f"got {arch}; expected an architecture of {self.name}")
         return " ".join([*(self.op_names[op] for op in arch.ops), *(f"{a}-{b}" for a, b in arch.edges)])
 
     def from_string(self, text: str) -> ArchSpec:
-        """Inverse of `to_string`. Raises OutOfDomainError for malformed text or another space's architecture."""
+        """Inverse of `to_string`.
+
+        Raises:
+            OutOfDomainError: for malformed text or another space's architecture.
+            ConfigError: if `op_names` do not allow to read any string.
+        """
+        _check_words(self.name, tuple(self.op_names))
         words = text.split()
         matches = [_EDGE.fullmatch(word) for word in words]
         ops = [word for word, match in zip(words, matches) if not match]
