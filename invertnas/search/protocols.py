@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from invertnas.errors import ConfigError
 from invertnas.spaces.spec import ArchSpec
 
 FloatArray = npt.NDArray[np.float32]
@@ -26,27 +27,41 @@ class Labelled:
         return len(self.archs)
 
     def extend(self, archs: Sequence[ArchSpec], accuracies: Sequence[float]) -> Labelled:
-        """A copy with more entries at the end."""
+        """A copy with more entries at the end. Raises ConfigError unless there is one accuracy per architecture."""
+        if len(archs) != len(accuracies):
+            raise ConfigError(
+                f"got {len(archs)} architectures with {len(accuracies)} accuracies; expected as many of one as of the "
+                "other; pass each architecture with its own accuracy"
+            )
         return Labelled(self.archs + tuple(archs), self.accuracies + tuple(float(a) for a in accuracies))
 
 
 class Optimizer(Protocol):
     """A search method. The loop belongs to the caller: ask, evaluate, tell, repeat.
 
-    All randomness comes from the seed given at construction, and `state` plus the files written by
-    `save` hold everything: an optimiser restored from them continues exactly as the original.
+    All randomness comes from the seed given at construction, and the files written by `save` hold all that
+    changes: an optimiser constructed with the same arguments that loads them continues exactly as the original.
     """
 
     def ask(self) -> list[ArchSpec]:
-        """Architectures to evaluate next, distinct and never asked before; at least one."""
+        """Architectures to evaluate next, distinct and never told before; at least one.
+
+        Asking again before `tell` gives the same ones.
+
+        Raises:
+            SearchExhaustedError: if there is none left.
+        """
         ...
 
-    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float]) -> None:
-        """Validation accuracies (fractions) of the architectures last asked for."""
+    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float | None]) -> None:
+        """Validation accuracies (fractions) of the architectures last asked for, or of some of them.
+
+        None says that a training failed. InvertNAS takes it; the baselines refuse it with a ConfigError.
+        """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the state into an existing folder, between a `tell` and the next `ask`."""
+        """Write the state into an existing folder, an unanswered question included."""
         ...
 
     def load(self, folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import dataclasses
 import json
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from invertnas.errors import ArtefactError, ConfigError, OutOfDomainError, SearchExhaustedError
 from invertnas.io import read_json, write_json
+from invertnas.search.answers import checked_answers
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
@@ -106,27 +106,22 @@ class Baseline(abc.ABC):
             self._records.append(record | note | {"seconds": time.perf_counter() - start})
         return list(self._pending)
 
-    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float]) -> None:
+    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float | None]) -> None:
         """Record validation accuracies of the architectures last asked for, or of some of them.
 
         Args:
             archs: n architectures of the last `ask`, distinct.
-            accuracies: n fractions in [0, 1].
+            accuracies: n fractions in [0, 1]; None is refused.
 
         Raises:
             ConfigError: if lengths differ, or an accuracy is no fraction.
             OutOfDomainError: if an architecture was not asked for.
         """
-        require(
-            len(archs) == len(accuracies) > 0,
-            f"{len(archs)} architectures with {len(accuracies)} accuracies",
-            "as many of one as of the other, at least one",
-        )
-        for accuracy in accuracies:
-            require(
-                math.isfinite(accuracy) and 0 <= accuracy <= 1,
-                f"accuracy {accuracy}",
-                "a fraction in [0, 1] (divide percent by 100)",
+        values = [value for value in checked_answers(archs, accuracies) if value is not None]
+        if len(values) < len(archs):
+            raise ConfigError(
+                f"got accuracy None; expected fractions, as {self.method!r} cannot learn that a training failed; "
+                "leave the architecture out or tell 0.0"
             )
         open_ones = {self.space.identity(arch) for arch in self._pending}
         for arch in archs:
@@ -137,7 +132,7 @@ class Baseline(abc.ABC):
                 )
             open_ones.remove(self.space.identity(arch))
         self._pending = []
-        self._observe([self.history.add(arch, accuracy) for arch, accuracy in zip(archs, accuracies)])
+        self._observe([self.history.add(arch, accuracy) for arch, accuracy in zip(archs, values)])
 
     def save(self, folder: Path) -> None:
         """Write `optimizer.json` into `folder`. Raises OutputError if that is impossible."""
