@@ -66,6 +66,7 @@ def generate_candidates(
     *,
     least: int,
     rng: np.random.Generator,
+    failed: Sequence[ArchSpec] = (),
 ) -> CandidatePool:
     """Distinct unqueried candidates for one round.
 
@@ -76,12 +77,13 @@ def generate_candidates(
         config: see CandidateConfig.
         least: size below which neighbours and samples fill a pool that stays too small, see `config.fill`.
         rng: source of z, noise and fill.
+        failed: queried without an accuracy; not proposed again.
 
     Returns:
         The pool; at least `least` architectures unless the space holds no more.
     """
     key_of = space.identity if config.unique_by == "identity" else space.isomorphism_class
-    known = {key_of(arch) for arch in labelled.archs}
+    known = {key_of(arch) for arch in (*labelled.archs, *failed)}
     seen = np.array(labelled.accuracies, np.float32)
     pool, distinct = CandidatePool(), set[str]()
     while pool.tries < config.max_retries and len(pool.archs) < config.wanted:

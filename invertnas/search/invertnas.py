@@ -9,10 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from invertnas.errors import ArtefactError, ConfigError, SearchExhaustedError
+from invertnas.errors import ArtefactError, ConfigError, OutOfDomainError, SearchExhaustedError
 from invertnas.initial.base import RandomInitial
 from invertnas.io import read_json, write_json
+from invertnas.search.answers import checked_answers
 from invertnas.search.candidates import generate_candidates
+from invertnas.search.checkpoint import (
+    STATE_FILE,
+    check_files,
+    labels_to_rows,
+    rows_to_labels,
+    save_surrogate,
+    strings_to_archs,
+)
 from invertnas.search.config import SearchConfig
 from invertnas.search.protocols import FloatArray, Labelled, Surrogate
 from invertnas.seeding import generator
@@ -23,8 +32,8 @@ from invertnas.spaces.spec import ArchSpec
 class InvertNAS:
     """Search by inverting a performance predictor.
 
-    First `ask` returns the initial set. Every later one fits the surrogate to all that is labelled,
-    inverts it for candidates, and returns the best of them by the forward path.
+    First `ask` returns the initial set. Once that is told, each question fits the surrogate to all that is
+    labelled, inverts it for candidates, and consists of the best of them by the forward path.
 
     Args:
         space: the search space.
@@ -35,7 +44,7 @@ class InvertNAS:
         seed: of every random choice; candidates of round r depend on (seed, r) alone.
 
     Raises:
-        ConfigError: if `initial` is too small.
+        ConfigError: if `initial` is too small, or the names of operations make strings that cannot be read back.
     """
 
     def __init__(
@@ -53,66 +62,161 @@ class InvertNAS:
         if given is not None and len(given) < config.initial:
             raise ConfigError(f"got {len(given)} distinct initial architectures; expected at least {config.initial}")
         self._initial = RandomInitial().choose(space, config.initial, seed) if given is None else given
+        for arch in self._initial[:1]:
+            space.to_string(arch)  # a space that cannot name architectures says so now, not at the first save
+        self._open: list[ArchSpec] = []
+        self._failed: dict[str, ArchSpec] = {}
+        self._labelled: set[str] = set()  # identities of `train` and `val`
         self._round = 0
         self._rounds: list[dict[str, Any]] = []
 
     def ask(self) -> list[ArchSpec]:
-        """The initial set, or the next `config.batch` architectures."""
+        """The initial set, or the next `config.batch` architectures; of a question partly told, what is still open.
+
+        The surrogate is fitted when there is nothing open, so asking again changes nothing.
+
+        Raises:
+            SearchExhaustedError: if the space holds no architecture that was not told before, or all that was
+                told so far is failed trainings.
+        """
+        if not self._open:
+            self._open = self._initial_left() or self._next_question()
+        return list(self._open)
+
+    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float | None]) -> None:
+        """Validation accuracies, of some or all of the architectures asked for, or of others of the space.
+
+        Whatever is told before the first fit is the initial set: its best `config.keep` train and the others
+        validate, and it is complete with `config.initial` architectures. What is told later trains. An
+        architecture whose training failed is neither trained on nor asked again; an accuracy may follow.
+
+        Args:
+            archs: n architectures, distinct and without an accuracy so far.
+            accuracies: n fractions in [0, 1]; None for a training that failed.
+
+        Raises:
+            ConfigError: if lengths differ or are zero, or an accuracy is neither a fraction nor None.
+            OutOfDomainError: if an architecture is not in the space, or told before, or twice. Nothing is
+                taken over then, as with the other error.
+        """
+        values = checked_answers(archs, accuracies)
+        told = dict(zip(self._new_identities(archs), zip(archs, values, strict=True), strict=True))
+        good = {key: (arch, value) for key, (arch, value) in told.items() if value is not None}
+        failed = self._failed | {key: arch for key, (arch, value) in told.items() if value is None}
+        self._failed = {key: arch for key, arch in failed.items() if key not in good}
+        self._labelled |= good.keys()
+        self._add_labels([arch for arch, _ in good.values()], [value for _, value in good.values()])
+        self._open = [arch for arch in self._open if self.space.identity(arch) not in told]
+        if not self._open:
+            self._round = max(self._round, len(self._rounds))
+
+    def save(self, folder: Path) -> None:
+        """Write `optimizer.json` and the surrogate's files, at any time between two calls.
+
+        They hold all that was told, the open question, the surrogate and the diagnostics. Space, configuration,
+        initial set and seed are not among them: `load` into a search constructed with the same ones. Take a new
+        folder each time, as a save that is cut short spoils the one before.
+        """
+        files = save_surrogate(self.surrogate, folder)
+        state = {
+            "round": self._round,
+            "train": labels_to_rows(self.space, self.train),
+            "val": labels_to_rows(self.space, self.val),
+            "rounds": self._rounds,
+            "open": [self.space.to_string(arch) for arch in self._open],
+            "failed": [self.space.to_string(arch) for arch in self._failed.values()],
+            "files": files,
+        }
+        write_json(folder / STATE_FILE, state)
+
+    def load(self, folder: Path) -> None:
+        """Restore `save`; the search then continues as the saved one would have.
+
+        Raises:
+            ArtefactError: if `optimizer.json` is damaged, the space cannot read an architecture of it, or the
+                surrogate's files are of another save.
+        """
+        path = folder / STATE_FILE
+        state = read_json(path)
+        try:
+            number, rounds = int(state["round"]), list(state["rounds"])
+            train, val = (rows_to_labels(self.space, state[name]) for name in ("train", "val"))
+            asked, failed = (strings_to_archs(self.space, state.get(name, [])) for name in ("open", "failed"))
+            check_files(folder, dict(state.get("files", {})))
+        except ArtefactError as error:
+            raise ArtefactError(f"{path}: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtefactError(f"{path} is damaged ({error!r}); delete the folder and run again") from error
+        self.surrogate.load(folder)
+        self.train, self.val, self._open, self._rounds = train, val, asked, rounds
+        self._round = number if rounds else 0
+        self._failed = {self.space.identity(arch): arch for arch in failed}
+        self._labelled = {self.space.identity(arch) for arch in train.archs + val.archs}
+
+    def diagnostics(self) -> list[dict[str, Any]]:
+        """One record per round: candidate counts and shares, fit report, seconds."""
+        return list(self._rounds)
+
+    def _initial_left(self) -> list[ArchSpec]:
+        """What is to be asked before the first fit."""
+        if self._rounds:
+            return []
+        answered = self._labelled | self._failed.keys()
+        new = [arch for arch in self._initial if self.space.identity(arch) not in answered]
+        return new[: max(self.config.initial - len(answered), 0)]
+
+    def _next_question(self) -> list[ArchSpec]:
         if not len(self.train):
-            return self._initial[: self.config.initial]
+            raise SearchExhaustedError(
+                f"all {len(self._failed)} trainings told so far failed; expected an accuracy to learn from; mend the "
+                "training and tell() accuracies of these architectures or of others"
+            )
         started = time.perf_counter()
         report = self.surrogate.fit(self.train, self.val, round_index=self._round)
         fitted = time.perf_counter()
-        labelled = self.train.extend(self.val.archs, self.val.accuracies)
-        rng = generator(self.seed, "candidates", self._round)
+        labelled, failed = self.train.extend(self.val.archs, self.val.accuracies), list(self._failed.values())
+        rng, config = generator(self.seed, "candidates", self._round), self.config
         pool = generate_candidates(
-            self.space, self.surrogate, labelled, self.config.candidates, least=self.config.batch, rng=rng
+            self.space, self.surrogate, labelled, config.candidates, least=config.batch, rng=rng, failed=failed
         )
         archs = list(pool.archs.values())
         if not archs:
             raise SearchExhaustedError(
-                f"no unqueried architecture left in {self.space.name} after {len(labelled)} queries; lower the budget"
+                f"no unqueried architecture left in {self.space.name} after {len(labelled) + len(failed)} queries; "
+                "lower the budget"
             )
         picks = self._select(archs, rng)
         times = {"fit_s": fitted - started, "candidates_s": time.perf_counter() - fitted}
         self._rounds.append({"round": self._round, **pool.diagnostics(), "fit": report, **times})
         return [archs[index] for index in picks]
 
-    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float]) -> None:
-        """Labels of the asked architectures; the initial ones are split into train and validation."""
-        if len(self.train):
+    def _new_identities(self, archs: Sequence[ArchSpec]) -> list[str]:
+        """Raises OutOfDomainError unless all are in the space, distinct and without an accuracy."""
+        found = dict[str, None]()
+        for arch in archs:
+            if not (isinstance(arch, ArchSpec) and self.space.is_valid(arch)):
+                raise OutOfDomainError(
+                    f"got {arch!r}; expected an ArchSpec of {self.space.name}; tell what ask() returned, or convert "
+                    "results of your own with from_string()"
+                )
+            key = self.space.identity(arch)
+            if key in found or key in self._labelled:
+                raise OutOfDomainError(
+                    f"got {arch}, which is told twice; expected architectures without an accuracy so far; "
+                    "tell each once, with the mean if it was trained several times"
+                )
+            found[key] = None
+        return list(found)
+
+    def _add_labels(self, archs: Sequence[ArchSpec], accuracies: Sequence[float]) -> None:
+        """Before the first fit, all labels are ranked, equal ones as they were told, and split anew."""
+        if self._rounds:
             self.train = self.train.extend(archs, accuracies)
-            self._round += 1
             return
-        ranked = sorted(range(len(archs)), key=lambda i: -accuracies[i])
-        for name, rows in (("train", ranked[: self.config.keep]), ("val", ranked[self.config.keep :])):
-            setattr(self, name, Labelled().extend([archs[i] for i in rows], [accuracies[i] for i in rows]))
-
-    def save(self, folder: Path) -> None:
-        """Write `optimizer.json` and the surrogate's files."""
-        self.surrogate.save(folder)
-        state = {
-            "round": self._round,
-            "train": self._to_json(self.train),
-            "val": self._to_json(self.val),
-            "rounds": self._rounds,
-        }
-        write_json(folder / "optimizer.json", state)
-
-    def load(self, folder: Path) -> None:
-        """Restore `save`. Raises ArtefactError for a damaged file."""
-        state = read_json(folder / "optimizer.json")
-        try:
-            self._round, self._rounds = int(state["round"]), list(state["rounds"])
-            self.train, self.val = self._from_json(state["train"]), self._from_json(state["val"])
-        except (KeyError, TypeError, ValueError) as error:
-            name = folder / "optimizer.json"
-            raise ArtefactError(f"{name} is damaged ({error!r}); delete the folder and run again") from error
-        self.surrogate.load(folder)
-
-    def diagnostics(self) -> list[dict[str, Any]]:
-        """One record per round: candidate counts and shares, fit report, seconds."""
-        return list(self._rounds)
+        known = self.train.extend(self.val.archs, self.val.accuracies).extend(archs, accuracies)
+        ranked = sorted(zip(known.archs, known.accuracies, strict=True), key=lambda pair: -pair[1])
+        parts = ranked[: self.config.keep], ranked[self.config.keep :]
+        self.train, self.val = (Labelled(tuple(a for a, _ in part), tuple(y for _, y in part)) for part in parts)
 
     def _select(self, archs: Sequence[ArchSpec], rng: np.random.Generator) -> list[int]:
         score, members = self.surrogate.predict(archs)
@@ -135,9 +239,3 @@ class InvertNAS:
             ranking = rankings[drawn[number % len(drawn)]]
             picks.append(next(int(index) for index in ranking if index not in picks))
         return picks
-
-    def _to_json(self, labelled: Labelled) -> list[list[Any]]:
-        return [[self.space.to_string(arch), value] for arch, value in zip(labelled.archs, labelled.accuracies)]
-
-    def _from_json(self, rows: list[list[Any]]) -> Labelled:
-        return Labelled().extend([self.space.from_string(text) for text, _ in rows], [value for _, value in rows])
