@@ -7,9 +7,9 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks import open_analysis, space_of
+from experiments.benchmarks import open_analysis, open_benchmark, space_of
 from invertnas.benchmarks.base import Analysis
-from invertnas.errors import BudgetError
+from invertnas.errors import ArtefactError, BudgetError
 from invertnas.io import read_json
 from invertnas.spaces.base import SearchSpace
 
@@ -44,12 +44,31 @@ def read_searches(folder: Path, budget: int, seeds: Container[int]) -> list[dict
     """The searches of a folder as they stood after `budget` queries, one per seed, in the order of seeds.
 
     A search with a larger budget serves too, see `at_budget`; of several, the one with the least.
+
+    Raises:
+        ArtefactError: a search was made on other labels than the benchmark has now.
     """
     chosen: dict[int, Path] = {}
     for queries, seed, path in finished(folder):
         if queries >= budget and seed in seeds:
             chosen.setdefault(seed, path)
-    return [at_budget(read_json(path), budget) for _, path in sorted(chosen.items())]
+    return [at_budget(read_record(path), budget) for _, path in sorted(chosen.items())]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A finished search on the labels that the benchmark has now, so that no table mixes two kinds.
+
+    Raises:
+        ArtefactError: they are not, for instance because official labels have been installed since.
+    """
+    record: dict[str, Any] = read_json(path)
+    present = open_benchmark(str(record["benchmark"]), 1).labels
+    if record.get("labels") != present:
+        raise ArtefactError(
+            f"{path} was made on labels {record.get('labels')!r}, {record['benchmark']} now has {present!r}: "
+            "search the present ones into another --out (OUT= of make), or move the file away"
+        )
+    return record
 
 
 def at_budget(record: dict[str, Any], budget: int) -> dict[str, Any]:
@@ -58,7 +77,7 @@ def at_budget(record: dict[str, Any], budget: int) -> dict[str, Any]:
     No method and no schedule reads the budget: the runner alone stops at it. So the first queries of a
     longer search are the whole of the shorter one with the same seed (on the same code and threads: other
     last digits make another search), and so are the rounds that led to them. What the shorter one would
-    have taken in seconds is not known.
+    have taken in seconds is not known. Test values are looked up in the benchmark's present labels.
 
     Raises:
         BudgetError: the search is shorter.

@@ -98,7 +98,7 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
         bench.space, task.queries, task.preset, task.members, task.pretrained, task.seed, task.init
     )
     if task.path.exists():
-        return _finished(task)
+        return _finished(task, bench.labels)
     optimizer, config = build(task.method, arguments)
     _check_budget(task, config)
     progress = _Progress(task, bench, optimizer, config)
@@ -117,10 +117,11 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
     return record
 
 
-def _finished(task: SearchTask) -> dict[str, Any]:
+def _finished(task: SearchTask, labels: str) -> dict[str, Any]:
     record = read_json(task.path)
     compared = dict(record)
     wanted = {**task.labels_of_method(), "queries": task.queries, "seed": task.seed, "method": task.name}
+    wanted["labels"] = labels  # of the benchmark now, which may since have got official ones
     if task.method in (ENSEMBLE, SINGLE):
         config = preset(task.preset, task.benchmark).with_members(1 if task.method == SINGLE else task.members)
         settings = config.to_dict() | {"init": initial_settings(task.init, task.benchmark)}
@@ -133,7 +134,7 @@ def _finished(task: SearchTask) -> dict[str, Any]:
         got = ", ".join(f"{name}={record.get(name)!r} (expected {wanted[name]!r})" for name in shown)
         raise ArtefactError(
             f"{task.path} was made with another setting: {got or 'the preset has changed since'}; "
-            "choose another --out or delete the file"
+            "choose another --out (OUT= of make) or delete the file"
         )
     return record
 

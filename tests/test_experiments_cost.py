@@ -34,7 +34,7 @@ def record(queries: int, seconds: float, *, name: str = "fast", members: int = 1
         "dataset": "imagenet16-120",
         "preset": name,
     }
-    given |= {"members": members, "seed": 0, "queries": queries, "best_val": curve[-1]["val"], "wall_s": 9.0}
+    given |= {"labels": "embedded table", "members": members, "seed": 0, "queries": queries, "best_val": curve[-1]["val"], "wall_s": 9.0}
     return json.loads(json.dumps({**given, "curve": curve, "rounds": rounds, "config": config, **fields}))
 
 

@@ -148,7 +148,8 @@ def test_an_interrupted_search_does_not_go_on_from_another_start(
 def store(chosen: SearchTask, settings: dict[str, Any] | None) -> dict[str, Any]:
     """A finished result file of a task, with stored settings of the initial strategy."""
     config = PRESETS["fast"].to_dict() | ({} if settings is None else {"init": settings})
-    record = {"method": chosen.name, "preset": "fast", "init": chosen.init, "queries": 16, "seed": 3, "config": config}
+    record = {"method": chosen.name, "preset": "fast", "init": chosen.init, "queries": 16, "seed": 3}
+    record |= {"labels": "embedded table", "config": config}
     write_json(chosen.path, record)
     return dict(read_json(chosen.path))
 

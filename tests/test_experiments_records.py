@@ -20,7 +20,7 @@ from experiments.records import at_budget, finished, longest_or, read_searches, 
 from experiments.runner import run_search
 from experiments.tables import TABLES, Place, Row, Table, collect, grid, table_named
 from invertnas.benchmarks.nasbench201 import NASBench201, NASBench201Analysis
-from invertnas.errors import BudgetError, ConfigError
+from invertnas.errors import ArtefactError, BudgetError, ConfigError
 from invertnas.io import read_json, write_json
 from tests.fakes import METHOD, SPACE, register, task, timeless
 
@@ -97,6 +97,29 @@ def test_the_least_sufficient_search_of_each_seed_is_read(tmp_path: Path) -> Non
     assert [r["seed"] for r in read_searches(folder, 25, range(10))] == [0, 1]
     assert [longest_or(folder, seed, 20) for seed in (0, 1, 7)] == [20, 30, 20]
     assert read_searches(tmp_path / "nowhere", 20, range(10)) == []
+
+
+def test_searches_on_other_labels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After official labels are installed, a table of old searches would mix test values of both."""
+    store(tmp_path, "random", 20, 0)
+    folder = search_folder(tmp_path, "random", "nasbench201", "cifar10")
+    assert len(read_searches(folder, 20, range(10))) == 1
+    monkeypatch.setattr(NASBench201, "labels", "official table")
+    for budget in (20, 10):
+        with pytest.raises(ArtefactError, match="on labels 'embedded table', nasbench201 now has 'official table'"):
+            read_searches(folder, budget, range(10))
+    with pytest.raises(ArtefactError, match="labels='embedded table' .expected 'official table'.*OUT= of make"):
+        run_search(task(tmp_path, method="random", dataset="cifar10", queries=20, seed=0))
+
+
+def test_committed_searches_are_on_the_present_labels() -> None:
+    """Else every table would refuse them."""
+    present = {name: open_benchmark(name, 1).labels for name in BENCHMARKS}
+    paths = list((ROOT / "results" / "searches").glob("*/*/*/q*/seed_*.json"))
+    assert paths
+    for path in paths:
+        record = read_json(path)
+        assert record["labels"] == present[record["benchmark"]], path
 
 
 def test_variants_are_those_with_searches(tmp_path: Path) -> None:
@@ -236,4 +259,5 @@ def test_committed_searches_are_of_the_present_presets() -> None:
             members = record["members"] if "-k" in variant else None
             setting = {"preset": record["preset"], "members": members, "init": record.get("init", BARE_INIT)}
             chosen = dataclasses.replace(chosen, queries=queries, seed=seed, **setting)
-            assert chosen.path == path and runner._finished(chosen)["queries"] == queries
+            found = runner._finished(chosen, open_benchmark(benchmark, 1).labels)
+            assert chosen.path == path and found["queries"] == queries

@@ -100,6 +100,7 @@ def test_a_result_of_a_preset_that_has_changed_is_not_reused(tmp_path: Path) -> 
     chosen = task(tmp_path, method="invertnas")
     config = json.loads(json.dumps(PRESETS["fast"].to_dict()))
     record = {"method": "invertnas", "preset": "fast", "init": "random", "queries": QUERIES, "seed": chosen.seed}
+    record["labels"] = "embedded table"
     write_json(chosen.path, record | {"config": config})
     assert run_search(chosen)["config"] == config
     config["train"]["learning_rate"] = 7.0
@@ -113,7 +114,7 @@ def test_a_result_from_before_a_setting_existed_is_reused(tmp_path: Path) -> Non
     chosen = task(tmp_path, method="invertnas", preset="fast_e2e")
     config = json.loads(json.dumps(PRESETS["fast_e2e"].to_dict()))
     record = {"method": "invertnas-fast_e2e", "preset": "fast_e2e", "init": "random", "queries": QUERIES}
-    record |= {"seed": chosen.seed, "config": config}
+    record |= {"seed": chosen.seed, "labels": "embedded table", "config": config}
     del config["search"]["candidates"]["source"]
     write_json(chosen.path, record)
     assert run_search(chosen)["config"] == config
@@ -123,7 +124,9 @@ def test_a_result_from_before_a_setting_existed_is_reused(tmp_path: Path) -> Non
         run_search(chosen)
 
 
-@pytest.mark.parametrize("change", [{"queries": 99}, {"seed": 4}, {"method": "random"}, {"init": "zero-cost"}])
+@pytest.mark.parametrize(
+    "change", [{"queries": 99}, {"seed": 4}, {"method": "random"}, {"init": "zero-cost"}, {"labels": "official"}]
+)
 def test_a_moved_result_file_is_noticed(tmp_path: Path, change: dict[str, Any]) -> None:
     record = run_search(task(tmp_path)) | change
     task(tmp_path).path.write_text(json.dumps(record))
