@@ -11,11 +11,12 @@ import pandas as pd
 
 from experiments.benchmarks import DATASET_TITLES, open_analysis
 from experiments.methods import METHODS, base_of, title_of
-from experiments.paper import PAPER_NAME, QUOTED, PaperValue, printed_value
+from experiments.paper import PAPER_NAME, QUOTED, SOURCE_NOTES, PaperValue, printed_value
 from experiments.tables import Table
 from invertnas.io import write_text
 
 KEYS = ["benchmark", "dataset", "method", "preset", "init", "labels", "queries"]
+SPREAD = "mean ± standard deviation over trials (dividing by their number; a single trial has none)"
 PRINTED_COLUMNS = ("paper_val", "paper_val_std", "paper_test", "paper_test_std")
 COLUMNS = [
     *KEYS,
@@ -31,9 +32,10 @@ def summarise(records: Iterable[dict[str, Any]], source: str = PAPER_NAME) -> pd
 
     The columns `paper_*` hold what `source`, the paper or the thesis, prints for the row.
 
-    The standard deviation is that of the trials themselves (divided by n). `test` is the test
-    accuracy of the architecture with the best validation accuracy; `best_test` is the independent
-    maximum over all queried architectures, as the thesis reports, and is no result of a search.
+    The standard deviation is that of the trials themselves (divided by n), none for one trial. `test` is
+    the test accuracy of the architecture with the best validation accuracy; `best_test` is the independent
+    maximum over all queried architectures, as the thesis reports, and is no result of a search. Both are
+    empty unless every trial has one: those that have are no sample of all.
     """
     frame = pd.DataFrame([_flat(record) for record in records])
     if frame.empty:
@@ -43,7 +45,7 @@ def summarise(records: Iterable[dict[str, Any]], source: str = PAPER_NAME) -> pd
         row: dict[str, Any] = dict(zip(KEYS, key)) | {"trials": len(group)}
         for name, column in (("val", "best_val"), ("test", "test_at_best_val"), ("best_test", "best_test_seen")):
             values = 100.0 * group[column].astype(float)
-            row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std(ddof=0)
+            row[f"{name}_mean"], row[f"{name}_std"] = values.mean(skipna=False), deviation(values)
         paper = printed_value(source, row["benchmark"], row["dataset"], row["method"], row["queries"])
         row |= {"paper_val": paper.val, "paper_val_std": paper.val_std}
         row |= {"paper_test": paper.test, "paper_test_std": paper.test_std}
@@ -53,6 +55,11 @@ def summarise(records: Iterable[dict[str, Any]], source: str = PAPER_NAME) -> pd
         }
         rows.append(row)
     return _ordered(pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(PRINTED_COLUMNS, float)))
+
+
+def deviation(values: np.ndarray | pd.Series) -> float:
+    """Standard deviation, dividing by the number of values; NaN for a single one, or if one is NaN."""
+    return float(np.std(np.asarray(values, dtype=np.float64))) if len(values) > 1 else float("nan")
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def to_markdown(
         labels = ", ".join(sorted(set(group["labels"])))
         lines += [f"## {DATASET_TITLES.get(str(dataset), dataset)} ({benchmark}, {labels})", ""]
         lines += [_row("Method", "Preset", "Queries", "Trials", "Val. acc. (%)", "Test acc. (%)", "Best test seen (%)")]
-        lines[-1] += f" {source.capitalize()} val. | {source.capitalize()} test |"
+        lines[-1] += " {0} val. | {0} test |".format(source[:1].upper() + source[1:])
         lines[-1] += " Val. at 100 | Val. at 150 | Queries to best | Time (s) |"
         lines += ["|---|---|" + "---:|" * 11]
         lines += [f"| Optimum of the space | | | | {_percent(val)} | {_percent(test)} |" + " |" * 7]
@@ -92,10 +99,12 @@ def to_markdown(
         lines.append("")
     lines += [
         "Test acc.: of the architecture with the best validation accuracy. Best test seen: maximum over all",
-        "queried architectures, as the thesis reports; no search rule reads it. Mean ± standard deviation over trials.",
+        "queried architectures whose test accuracy is known, as the thesis reports; no search rule reads it.",
+        "Either is given only where every trial has one.",
+        f"Accuracies: {SPREAD}.",
         "Val. at 100, 150: after that many queries. Queries to best: until a search found its best, mean over trials.",
         "Time: of whole searches; a row below a search's last query is the search so far and has none.",
-        *([note] if note else []),
+        *(text for text in (SOURCE_NOTES[source], note) if text),
         "",
     ]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from experiments.aggregate import spread, summarise
+from experiments.aggregate import SPREAD, spread, summarise
 from experiments.benchmarks import DATASET_TITLES, benchmark_title, open_analysis, open_benchmark, space_of
 from experiments.initial import INIT_TITLES, open_initial
 from experiments.initial_plots import plot_ranks
@@ -29,8 +29,9 @@ from invertnas.spaces.spec import ArchSpec
 
 PLACE = ["benchmark", "dataset"]
 NOTES = (
-    "Accuracies: mean ± standard deviation over trials, in brackets the paper's mean. Test: of the architecture with",
-    "the best validation accuracy.",
+    f"Accuracies: {SPREAD}, in brackets the paper's",
+    "mean, for which it names no number of queries. Test: of the architecture with the best validation accuracy, given",
+    "where every trial has one.",
     "KL (q): KL(ideal || sampled) in nats, of ranks by validation accuracy. Sampled: the initial sets of all trials;",
     f"ideal: uniform over the best q; both smoothed by Gaussian kernels of {BANDWIDTH} ranks, reflected at 0 and 1.",
     "Lower is nearer to the best; random sampling has about 3.1, 2.9 and 2.6. In brackets the paper's value, whose",

@@ -19,7 +19,8 @@ METRICS = ("validity", "uniqueness", "novelty")
 COUNTS = ("decoded", "valid", "unique", "novel", "tries")
 SETTING = ["benchmark", "dataset", "method", "preset", "queries"]
 NOTES = (
-    "Percent, mean ± standard deviation over all rounds of all trials; in brackets the paper's average of one search.",
+    "Percent, mean ± standard deviation over all rounds of all trials (dividing by their number); in brackets the",
+    "paper's average of one search.",
     "Validity: valid of all decoded graphs. Uniqueness: distinct ones within the round, of the valid. Novelty:",
     "distinct ones never queried before, of all decoded. Decoded: graphs per round, which depends on the setting",
     "(a round ends with enough new candidates), and the more are decoded, the fewer of them are new.",

@@ -12,10 +12,10 @@ import pandas as pd
 from absl import app
 
 from experiments import cli
-from experiments.aggregate import summarise
+from experiments.aggregate import SPREAD, spread, summarise
 from experiments.benchmarks import DATASET_TITLES, benchmark_title, open_analysis
 from experiments.methods import title_of
-from experiments.paper import PAPER_NAME
+from experiments.paper import PAPER_NAME, SOURCE_NOTES
 from experiments.tables import TABLES, Table, collect
 from invertnas.errors import ArtefactError
 from invertnas.io import read_json, write_text
@@ -85,9 +85,9 @@ def compact_table(frame: pd.DataFrame, source: str = PAPER_NAME) -> str:
         name = " | ".join([title_of(str(key[-1])), *map(str, key[:-1])])
         lines.append(f"| {name} | {_trials(rows)} | {' | '.join(_cells(rows, places))} |")
     labels = "; ".join(dict.fromkeys(frame["labels"]))
-    return "\n".join(
-        [*lines, "", f"Percent, mean ± standard deviation over trials; in brackets the {source}. Labels: {labels}."]
-    )
+    partly = "A test accuracy is given where every trial has one." if frame["test_mean"].isna().any() else ""
+    notes = [f"Percent, {SPREAD}; in brackets the {source}.", partly, SOURCE_NOTES[source], f"Labels: {labels}."]
+    return "\n".join([*lines, "", " ".join(note for note in notes if note)])
 
 
 def _head(place: Place) -> str:
@@ -111,7 +111,7 @@ def _cell(rows: pd.DataFrame, place: Place, kind: str) -> str:
     mean, std, paper = (float(row[name]) for name in (f"{kind}_mean", f"{kind}_std", f"paper_{kind}"))
     if np.isnan(mean):
         return "–"
-    return f"{mean:.2f} ± {std:.2f}" + ("" if np.isnan(paper) else f" ({paper:.2f})")
+    return spread(mean, std) + ("" if np.isnan(paper) else f" ({paper:.2f})")
 
 
 def bench_table(results: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from experiments.initial import DEFAULT_INIT, INITS
 from experiments.methods import ENSEMBLE, METHODS, SINGLE, is_invertnas, variant_name
-from experiments.paper import PAPER_NAME, TABLE4_NAME, THESIS_NAME
+from experiments.paper import ALIGNFLOW_NAME, PAPER_NAME, TABLE4_NAME, THESIS_NAME
 from experiments.presets import DEFAULT, REMEDIES
 from experiments.records import read_searches, search_folder
 from invertnas.errors import ConfigError
@@ -198,6 +198,7 @@ _ALL = (
         _WEIGHTS,
         (_NB101, *_nb201((150,), (192,)), _NB301),
         trials=5,
+        source=ALIGNFLOW_NAME,
         note="On NAS-Bench-101 fast picks by single members, so that their weights play no part: there fast_greedy, "
         "which picks by the weighted prediction, stands against fast_greedy_mean.",
     ),
@@ -207,6 +208,7 @@ _ALL = (
         (Row(SINGLE), *(Row(ENSEMBLE, members=members) for members in (3, 5, 7)), Row(ENSEMBLE)),
         (_NB101, *_nb201((150,), (192,)), _NB301),
         trials=5,
+        source=ALIGNFLOW_NAME,
         curves=True,
         note="InvertNAS (single) is one INN, InvertNAS without a number ten. The paper prints no number of queries "
         "here: taken as those of its Table 17.",

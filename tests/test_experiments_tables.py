@@ -12,7 +12,16 @@ import pytest
 
 from experiments.aggregate import COLUMNS, curves, summarise, to_markdown, write_table
 from experiments.methods import METHODS, base_of, title_of
-from experiments.paper import PAPER_NAME, PRINTED, QUOTED, THESIS_NAME, PaperValue, printed_value
+from experiments.paper import (
+    ALIGNFLOW_NAME,
+    PAPER_NAME,
+    PRINTED,
+    QUOTED,
+    SOURCE_NOTES,
+    THESIS_NAME,
+    PaperValue,
+    printed_value,
+)
 from experiments.plots import COLOURS, plot_curves, plot_table
 from experiments.records import search_folder
 from experiments.tables import TABLES, Place, Row, Table, collect
@@ -85,7 +94,7 @@ def test_the_papers_numbers_stand_beside_their_rows() -> None:
     keys = zip(table["dataset"], table["method"], table["queries"])
     paper = dict(zip(keys, table[columns].to_numpy(float).tolist()))
     assert paper["cifar100", "bananas", 192] == [73.49, 0.0, 73.51, 0.0]
-    assert paper["imagenet16-120", "invertnas", 192] == [46.70, 0.06, 47.18, 0.28]
+    np.testing.assert_equal(paper["imagenet16-120", "invertnas", 192], [46.65, np.nan, 47.13, np.nan])
     assert np.isnan(paper["cifar100", "bananas", 150]).all()
     assert printed_value(PAPER_NAME, "nasbench201", "cifar10", "invertnas", 999) == PaperValue()
 
@@ -94,8 +103,9 @@ def test_a_variant_has_its_own_printed_number_or_its_methods() -> None:
     def printed(variant: str, queries: int = 192, source: str = PAPER_NAME) -> float | None:
         return printed_value(source, "nasbench201", "imagenet16-120", variant, queries).test
 
-    assert (printed("invertnas"), printed("invertnas-fast_mean"), printed("invertnas-k5")) == (47.18, 46.78, 46.60)
-    assert printed("invertnas-paper") == printed("invertnas-fast_z") == 47.18
+    assert (printed("invertnas"), printed("invertnas-fast_mean"), printed("invertnas-k5")) == (47.13, 46.78, 46.60)
+    assert printed("invertnas-paper") == printed("invertnas-fast_z") == 47.13
+    assert printed("invertnas", source=ALIGNFLOW_NAME) == printed("invertnas-fast_z", source=ALIGNFLOW_NAME) == 47.18
     assert printed("invertnas_single", 400, THESIS_NAME) == 47.20
     assert printed("invertnas_single-fast_random_candidates", 400, THESIS_NAME) == 47.00
     assert printed("invertnas_single-fast_ranked", 200, THESIS_NAME) == 46.98 != printed("invertnas_single", 200)
@@ -170,7 +180,32 @@ def test_unknown_test_accuracies_stay_empty() -> None:
     table = summarise([record(test_at_best_val=None, best_test_seen=None)])
     assert table[["test_mean", "test_std", "best_test_mean"]].isna().all(axis=None)
     row = next(line for line in to_markdown(table, "T").splitlines() if line.startswith("| RS"))
-    assert row == "| RS | published | 192 | 1 | 70.00 ± 0.00 | – | – | 72.12 ± 0.90 | 72.31 ± 0.92 | – | – | 2 | 2.0 |"
+    assert row == "| RS | published | 192 | 1 | 70.00 | – | – | 72.12 ± 0.90 | 72.31 ± 0.92 | – | – | 2 | 2.0 |"
+
+
+def test_test_accuracies_of_some_trials_are_no_mean_of_all() -> None:
+    """On NAS-Bench-NLP only logged cells have one, and those are no sample of what searches find."""
+    some = summarise([record(seed=0), record(seed=1, test_at_best_val=None, best_test_seen=0.7)])
+    assert some[["test_mean", "test_std"]].isna().all(axis=None)
+    assert some["best_test_mean"].tolist() == pytest.approx([67.5]) and some["trials"].tolist() == [2]
+    text = to_markdown(some, "T")
+    assert "| 2 | 70.00 ± 0.00 | – | 67.50 ± 2.50 |" in text and "given only where every trial has one" in text
+
+
+def test_one_trial_has_no_deviation_and_it_is_said_what_it_divides_by() -> None:
+    one, two = summarise([record()]), summarise([record(seed=0, best_val=0.70), record(seed=1, best_val=0.74)])
+    assert one[["val_std", "test_std", "best_test_std"]].isna().all(axis=None) and one["val_mean"].tolist() == [70.0]
+    assert two["val_std"].tolist() == pytest.approx([2.0])  # 2.83 if divided by one less
+    assert "(dividing by their number; a single trial has none)" in to_markdown(one, "T")
+
+
+def test_it_is_said_which_initial_sets_the_papers_numbers_are_from() -> None:
+    frame = summarise([record("invertnas", dataset="imagenet16-120")])
+    for source in (PAPER_NAME, ALIGNFLOW_NAME):
+        assert "AlignFlow's" in SOURCE_NOTES[source] and SOURCE_NOTES[source] in to_markdown(frame, "T", source)
+    own = to_markdown(summarise([record("invertnas", dataset="imagenet16-120")], ALIGNFLOW_NAME), "T", ALIGNFLOW_NAME)
+    assert "| 46.70 ± 0.06 | 47.18 ± 0.28 |" in own and "| Paper (AlignFlow) val. |" in own
+    assert "| 46.65 | 47.13 |" in to_markdown(frame, "T") and "| Paper val. |" in to_markdown(frame, "T")
 
 
 def test_markdown_has_the_optimum_and_a_row_per_method() -> None:
@@ -184,7 +219,7 @@ def test_markdown_has_the_optimum_and_a_row_per_method() -> None:
     optima = [line for line in lines if line.startswith("| Optimum of the space")]
     assert ["91.61" in optima[0] and "94.37" in optima[0], "73.49" in optima[1] and "73.51" in optima[1]] == [True] * 2
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
-    assert [line.split("|")[1].strip() for line in lines if "70.00 ±" in line] == ["RS", "RS", "BANANAS"]
+    assert [line.split("|")[1].strip() for line in lines if "| 70.00 |" in line] == ["RS", "RS", "BANANAS"]
 
 
 def test_quoted_methods_stand_below_the_measured_ones() -> None:
