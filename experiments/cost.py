@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from experiments.aggregate import SPREAD, deviation, spread
 from experiments.benchmarks import DATASET_TITLES, open_analysis, space_of
 from experiments.methods import METHODS, base_of, is_invertnas, title_of
 from experiments.plots import VARIANT_COLOURS, new_figure, save
-from experiments.records import at_budget, finished, read_searches, search_folder, variants
+from experiments.records import at_budget, finished, read_record, read_searches, search_folder, variants
 from experiments.tables import Table
 from invertnas.gvae.config import GVAEConfig
-from invertnas.io import read_json, write_text
+from invertnas.io import write_text
 
 BENCHMARK, DATASET, QUERIES = "nasbench201", "imagenet16-120", 192
 BUDGETS = (100, 192, 400)
@@ -71,7 +72,7 @@ def tradeoff(out: Path) -> pd.DataFrame:
             np.mean([sum(entry["fit"]["steps"] for entry in record["rounds"]) for record in records]),
             round(float(np.mean(flops)), 6) if flops else None,
             np.mean(seconds) if seconds else None,
-            *(vals.mean(), vals.std(), np.mean([curve.index(max(curve)) + 1 for curve in curves])),
+            *(vals.mean(), deviation(vals), np.mean([curve.index(max(curve)) + 1 for curve in curves])),
         )
         rows.append(dict(zip(TRADEOFF_COLUMNS, values)))
     frame = pd.DataFrame(rows, columns=TRADEOFF_COLUMNS)
@@ -90,7 +91,7 @@ def tradeoff_markdown(frame: pd.DataFrame) -> str:
     ]
     for _, row in frame.iterrows():
         flop, seconds = (_figure(row[name]) for name in ("training_tflop", "wall_s_mean"))
-        accuracy = f"{row['val_mean']:.2f} ± {row['val_std']:.2f}"
+        accuracy = spread(row["val_mean"], row["val_std"])
         lines.append(
             f"| {title_of(row['method'])} | {row['members']} | {row['trials']} | {row['steps_mean']:.0f} | {flop} "
             f"| {seconds} | {accuracy} | {row['queries_to_best_mean']:.0f} |"
@@ -98,6 +99,7 @@ def tradeoff_markdown(frame: pd.DataFrame) -> str:
     notes = (
         "Training: matrix products of the INNs in all steps, which does not depend on the machine; not given where the",
         "GVAE is trained too. Time: mean over the searches as they ran, with whatever else ran on the machine.",
+        f"Accuracy: {SPREAD}.",
     )
     return "\n".join([*lines, "", *notes, ""])
 
@@ -113,10 +115,12 @@ def plot_tradeoff(path: Path, frame: pd.DataFrame) -> None:
     for index, (_, row) in enumerate(known.iterrows()):
         cost = row["training_tflop"]
         equals = known.index[np.isclose(known["training_tflop"], cost, rtol=0.05)]
-        shift = 1.06 ** (list(equals).index(row.name) - (len(equals) - 1) / 2)
+        shift = 1.1 ** (list(equals).index(row.name) - (len(equals) - 1) / 2)
         style = {"color": VARIANT_COLOURS[index % len(VARIANT_COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
         label = f"{title_of(row['method'])} (n={row['trials']})"
-        axes.errorbar(cost * shift, row["val_mean"], row["val_std"], label=label, linestyle="", capsize=3, **style)
+        axes.errorbar(
+            cost * shift, row["val_mean"], row["val_std"], label=label, linestyle="", ms=5, capsize=3, **style
+        )
     optimum, _ = open_analysis(BENCHMARK).optimum(DATASET)
     if optimum is not None:
         axes.axhline(100 * optimum, color="black", linestyle="--", linewidth=1, label="optimum of the space")
@@ -145,13 +149,13 @@ def growth(out: Path) -> pd.DataFrame:
     for dataset in DATASET_TITLES:
         for variant in filter(is_invertnas, variants(out, BENCHMARK, dataset)):
             paths = [path for n, _, path in finished(search_folder(out, variant, BENCHMARK, dataset)) if n >= 400]
-            seconds = np.array([[round_seconds(record, b) for b in BUDGETS] for record in map(read_json, paths)])
+            seconds = np.array([[round_seconds(record, b) for b in BUDGETS] for record in map(read_record, paths)])
             if not len(seconds):
                 continue
             row: dict[str, Any] = {"dataset": dataset, "method": variant, "trials": len(seconds)}
             row |= {f"seconds_{budget}": value for budget, value in zip(BUDGETS, seconds.mean(axis=0))}
             slopes = np.array([exponent(BUDGETS, times) for times in seconds])
-            row |= {"exponent_mean": slopes.mean(), "exponent_std": slopes.std()}
+            row |= {"exponent_mean": slopes.mean(), "exponent_std": deviation(slopes)}
             rows.append(row | {"seconds_per_query": (row["seconds_400"] - row["seconds_192"]) / (400 - 192)})
     columns = [*("dataset", "method", "trials"), *(f"seconds_{budget}" for budget in BUDGETS)]
     return pd.DataFrame(rows, columns=[*columns, "exponent_mean", "exponent_std", "seconds_per_query"])
@@ -165,12 +169,13 @@ def growth_markdown(frame: pd.DataFrame, title: str) -> str:
     for _, row in frame.iterrows():
         seconds = " | ".join(f"{row[f'seconds_{budget}']:.1f}" for budget in BUDGETS)
         name = f"{DATASET_TITLES[row['dataset']]} | {title_of(row['method'])} | {row['trials']}"
-        slope = f"{row['exponent_mean']:.2f} ± {row['exponent_std']:.2f}"
+        slope = spread(row["exponent_mean"], row["exponent_std"])
         lines.append(f"| {name} | {seconds} | {slope} | {row['seconds_per_query']:.2f} |")
     notes = (
         "Seconds of the rounds up to that query in searches of 400 queries: fits and candidates, the first with its",
-        "tracing. Exponent: slope of log(seconds) against log(queries), mean ± standard deviation over trials; 1 is",
-        "linear. The start, which does not grow with the budget, draws it down.",
+        "tracing. Exponent: slope of log(seconds) against log(queries); 1 is linear. The start, which does not grow",
+        "with the budget, draws it down. It is given as",
+        f"{SPREAD}.",
     )
     return "\n".join([*lines, "", *notes, ""])
 

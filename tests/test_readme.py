@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
@@ -11,6 +12,8 @@ import pandas as pd
 import pytest
 
 from experiments.aggregate import summarise, to_markdown
+from experiments.cost import growth, growth_markdown, tradeoff, tradeoff_markdown
+from experiments.initial_report import initial_markdown
 from experiments.quality import quality_markdown, rounds, summarise_rounds
 from experiments.readme import REQUIRED, ROOT, blocks, compact_table, filled
 from experiments.tables import TABLES, collect
@@ -37,6 +40,27 @@ def test_committed_tables_equal_the_result_files(name: str) -> None:
     text = to_markdown(frame, table.title, table.source, quoted=table.quoted, note=table.note)
     assert (ROOT / "results" / f"{name}.md").read_text(encoding="utf-8") == text, f"run `make {name}`"
 
+    stored = pd.read_csv(ROOT / "results" / f"{name}.csv")
+    fresh = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+    pd.testing.assert_frame_equal(stored, fresh, check_dtype=False, rtol=0, atol=1e-4)
+
+
+def test_every_committed_table_is_compared_below_or_above() -> None:
+    """A report of another kind would need a test of its own."""
+    kinds = {TABLES[path.stem].report for path in (ROOT / "results").glob("*.md") if path.stem in TABLES}
+    assert kinds == {"accuracy", "quality", "initial", "cost"}
+
+
+@pytest.mark.parametrize("name", committed("cost"))
+def test_committed_costs_equal_the_result_files(name: str) -> None:
+    """Of every setting in the pool, so that a search added, moved or run again is noticed."""
+    made = {name: tradeoff(ROOT / "results"), "cost": growth(ROOT / "results")}
+    texts = {name: tradeoff_markdown(made[name]), "cost": growth_markdown(made["cost"], TABLES[name].title)}
+    for stem, frame in made.items():
+        stored, fresh = pd.read_csv(ROOT / "results" / f"{stem}.csv"), pd.read_csv(io.StringIO(frame.to_csv()))
+        pd.testing.assert_frame_equal(stored, fresh[stored.columns], check_dtype=False, rtol=0, atol=1e-4)
+        assert (ROOT / "results" / f"{stem}.md").read_text(encoding="utf-8") == texts[stem], f"run `make {name}`"
+
 
 @pytest.mark.parametrize("name", committed("quality"))
 def test_committed_counts_equal_the_result_files(name: str) -> None:
@@ -56,6 +80,15 @@ def test_committed_accuracies_by_initial_set_equal_the_result_files(name: str) -
     columns = ["trials", "val_mean", "val_std", "test_mean", "test_std"]
     expected = frame.loc[shown.index, columns].astype(float)
     np.testing.assert_allclose(shown[columns].astype(float), expected, atol=1e-6, err_msg=f"run `make {name}`")
+    printed = ["paper_val", "paper_test"]
+    np.testing.assert_allclose(shown[printed].astype(float), frame.loc[shown.index, printed].astype(float))
+
+
+@pytest.mark.parametrize("name", committed("initial"))
+def test_committed_initial_sets_are_shown_as_stored(name: str) -> None:
+    """Divergences take minutes to compute, so that the Markdown is compared with the CSV beside it."""
+    text = initial_markdown(pd.read_csv(ROOT / "results" / f"{name}.csv"), [], TABLES[name])
+    assert (ROOT / "results" / f"{name}.md").read_text(encoding="utf-8") == text, f"run `make {name}`"
 
 
 def test_a_changed_number_or_a_lost_marker_is_noticed() -> None:
