@@ -18,7 +18,7 @@ class _Baseline(NamedTuple):
     config: Any = None
 
 
-_BASELINES = {
+BASELINES = {
     "random": _Baseline(baselines.RandomSearch),
     "local_search": _Baseline(baselines.LocalSearch, baselines.LocalSearchConfig),
     "evolution": _Baseline(baselines.RegularizedEvolution, baselines.RegularizedEvolutionConfig),
@@ -35,20 +35,20 @@ _PATHS = {
 }
 
 
-def settings(method: str, space: str) -> dict[str, Any]:
+def settings_of(method: str, space: str) -> dict[str, Any]:
     """A baseline's settings on the space of that name, as result files hold them; none for random search.
 
     Raises:
         ConfigError: for an unknown name.
     """
-    if method not in _BASELINES:
-        raise ConfigError(f"got baseline {method!r}; expected one of {', '.join(_BASELINES)}")
-    config = _BASELINES[method].config
+    if method not in BASELINES:
+        raise ConfigError(f"got baseline {method!r}; expected one of {', '.join(BASELINES)}")
+    config = BASELINES[method].config
     changed = _PATHS.get(space, {}) if method == "bananas" else {}
     return {} if config is None else dataclasses.asdict(config(**changed))
 
 
 def build_baseline(method: str, space: SearchSpace, seed: int) -> tuple[Optimizer, dict[str, Any]]:
     """The optimiser and its settings. Raises ConfigError for an unknown name."""
-    chosen, (optimizer, config) = settings(method, space.name), _BASELINES[method]
+    chosen, (optimizer, config) = settings_of(method, space.name), BASELINES[method]
     return optimizer(space, *(() if config is None else (config(**chosen),)), seed=seed), chosen

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.baselines import BASELINES, settings_of
 from experiments.benchmarks import open_analysis, open_benchmark
 from experiments.initial import BARE_INIT, initial_settings, settings_in
 from experiments.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
@@ -124,16 +125,18 @@ def _finished(task: SearchTask, labels: str) -> dict[str, Any]:
     wanted["labels"] = labels  # of the benchmark now, which may since have got official ones
     if task.method in (ENSEMBLE, SINGLE):
         config = preset(task.preset, task.benchmark).with_members(1 if task.method == SINGLE else task.members)
-        settings = config.to_dict() | {"init": initial_settings(task.init, task.benchmark)}
-        wanted["config"] = json.loads(json.dumps(settings))  # as it reads back
+        chosen = config.to_dict() | {"init": initial_settings(task.init, task.benchmark)}
+        wanted["config"] = json.loads(json.dumps(chosen))  # as it reads back
         stored = record.get("config") or {}
         compared["config"] = completed(stored) | {"init": settings_in(stored)}
+    elif task.method in BASELINES:
+        wanted["config"] = json.loads(json.dumps(settings_of(task.method, task.benchmark)))
     different = [name for name, value in wanted.items() if compared.get(name) != value]
     if different:
         shown = [name for name in different if name != "config"]
         got = ", ".join(f"{name}={record.get(name)!r} (expected {wanted[name]!r})" for name in shown)
         raise ArtefactError(
-            f"{task.path} was made with another setting: {got or 'the preset has changed since'}; "
+            f"{task.path} was made with another setting: {got or 'the settings have changed since'}; "
             "choose another --out (OUT= of make) or delete the file"
         )
     return record

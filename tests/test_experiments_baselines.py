@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.baselines import build_baseline, settings
+from experiments.baselines import build_baseline, settings_of
 from experiments.benchmarks import BENCHMARKS, space_of
 from invertnas.errors import ConfigError
 from invertnas.search.baselines import Bananas
@@ -26,18 +26,18 @@ def test_bananas_counts_whole_lengths_of_paths(benchmark: str) -> None:
 
 
 def test_a_direct_edge_is_a_path_of_nas_bench_101() -> None:
-    assert [settings("bananas", name)["shortest_path"] for name in BENCHMARKS] == [0, 1, 1, 1]
+    assert [settings_of("bananas", name)["shortest_path"] for name in BENCHMARKS] == [0, 1, 1, 1]
 
 
 def test_an_unknown_baseline_is_named() -> None:
     with pytest.raises(ConfigError, match="got baseline 'annealing'"):
-        settings("annealing", "nasbench101")
+        settings_of("annealing", "nasbench101")
 
 
 @pytest.mark.parametrize("method", ["random", "local_search", "evolution", "bayesian", "bananas"])
-def test_committed_searches_hold_the_settings(method: str) -> None:
+def test_committed_searches_hold_the_settings_of(method: str) -> None:
     paths = sorted((ROOT / "results" / "searches" / method).rglob("seed_*.json"))
     assert paths
     for path in paths:
         record = json.loads(path.read_text(encoding="utf-8"))
-        assert record["config"] == json.loads(json.dumps(settings(method, record["benchmark"]))), path
+        assert record["config"] == json.loads(json.dumps(settings_of(method, record["benchmark"]))), path

@@ -105,7 +105,16 @@ def test_a_result_of_a_preset_that_has_changed_is_not_reused(tmp_path: Path) -> 
     assert run_search(chosen)["config"] == config
     config["train"]["learning_rate"] = 7.0
     write_json(chosen.path, record | {"config": config})
-    with pytest.raises(ArtefactError, match="another setting: the preset has changed since; choose another --out"):
+    with pytest.raises(ArtefactError, match="another setting: the settings have changed since; choose another --out"):
+        run_search(chosen)
+
+
+def test_a_result_of_a_baseline_with_other_settings_is_not_reused(tmp_path: Path) -> None:
+    chosen = task(tmp_path, method="local_search")
+    record = run_search(chosen)
+    assert run_search(chosen) == json.loads(json.dumps(record))
+    write_json(chosen.path, record | {"config": record["config"] | {"num_init": 7}})
+    with pytest.raises(ArtefactError, match="another setting: the settings have changed since"):
         run_search(chosen)
 
 
@@ -120,7 +129,7 @@ def test_a_result_from_before_a_setting_existed_is_reused(tmp_path: Path) -> Non
     assert run_search(chosen)["config"] == config
     del config["predictor"]["finetune"]
     write_json(chosen.path, record)
-    with pytest.raises(ArtefactError, match="the preset has changed since"):
+    with pytest.raises(ArtefactError, match="the settings have changed since"):
         run_search(chosen)
 
 
