@@ -186,9 +186,9 @@ def test_fill_goes_on_with_random_samples_beyond_all_neighbours() -> None:
 @pytest.mark.parametrize(("found", "filled"), [(4, 26), (5, 0)])
 def test_a_ranked_fill_leaves_a_choice_where_too_few_are_found(found: int, filled: int) -> None:
     config = CandidateConfig(max_retries=1, wanted=30, fill="ranked")
-    pool, _ = run([NEW[:found]], config, least=5)
+    pool, _ = run([[*NEW[:found]]], config, least=5)
     assert (pool.novel, pool.random) == (found, filled)
-    assert run([NEW[:found]], dataclasses.replace(config, fill="batch"), least=5)[0].random == 5 - found
+    assert run([[*NEW[:found]]], dataclasses.replace(config, fill="batch"), least=5)[0].random == 5 - found
 
 
 def test_random_candidates_replace_the_inverse_path() -> None:
