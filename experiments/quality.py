@@ -16,7 +16,7 @@ from experiments.tables import Table
 from invertnas.io import write_text
 
 METRICS = ("validity", "uniqueness", "novelty")
-COUNTS = ("decoded", "valid", "unique", "novel", "tries")
+COUNTS = ("decoded", "valid", "unique", "novel", "tries", "random")
 SETTING = ["benchmark", "dataset", "method", "preset", "queries"]
 NOTES = (
     "Percent, mean ± standard deviation over all rounds of all trials (dividing by their number); in brackets the",
@@ -24,6 +24,8 @@ NOTES = (
     "Validity: valid of all decoded graphs. Uniqueness: distinct ones within the round, of the valid. Novelty:",
     "distinct ones never queried before, of all decoded. Decoded: graphs per round, which depends on the setting",
     "(a round ends with enough new candidates), and the more are decoded, the fewer of them are new.",
+    "Filled: architectures per search that joined where a round had fewer candidates than it queries: neighbours of the",
+    "best. All of them are queried as they come, with paper_ranked those with the highest predictions.",
 )
 
 
@@ -50,7 +52,7 @@ def summarise_rounds(frame: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, group in frame.groupby(SETTING, sort=False):
         row: dict[str, Any] = dict(zip(SETTING, key)) | {"trials": group["seed"].nunique(), "rounds": len(group)}
-        row["decoded_mean"] = group["decoded"].mean()
+        row |= {"decoded_mean": group["decoded"].mean(), "filled_mean": group["random"].sum() / row["trials"]}
         paper = QUALITY.get((row["benchmark"], row["dataset"]), (None,) * len(METRICS))
         for metric, printed in zip(METRICS, paper):
             row |= {f"{metric}_mean": 100 * group[metric].mean(), f"{metric}_std": 100 * group[metric].std(ddof=0)}
@@ -58,7 +60,7 @@ def summarise_rounds(frame: pd.DataFrame) -> pd.DataFrame:
         rows.append(row)
     columns = [f"{metric}_{kind}" for metric in METRICS for kind in ("mean", "std")]
     columns += [f"paper_{metric}" for metric in METRICS]
-    return pd.DataFrame(rows, columns=[*SETTING, "trials", "rounds", "decoded_mean", *columns])
+    return pd.DataFrame(rows, columns=[*SETTING, "trials", "rounds", "decoded_mean", "filled_mean", *columns])
 
 
 def quality_markdown(frame: pd.DataFrame, title: str) -> str:
@@ -66,11 +68,12 @@ def quality_markdown(frame: pd.DataFrame, title: str) -> str:
     lines = [f"# {title}", ""]
     for (benchmark, dataset), group in frame.groupby(["benchmark", "dataset"], sort=False):
         lines += [f"## {DATASET_TITLES.get(str(dataset), dataset)} ({benchmark})", ""]
-        lines += ["| Method | Trials | Decoded per round | Validity (%) | Uniqueness (%) | Novelty (%) |"]
-        lines += ["|---|---:|---:|---:|---:|---:|"]
+        lines += ["| Method | Trials | Decoded per round | Validity (%) | Uniqueness (%) | Novelty (%) | Filled |"]
+        lines += ["|---|---:|---:|---:|---:|---:|---:|"]
         for _, row in group.iterrows():
             cells = " | ".join(_cell(row, metric) for metric in METRICS)
-            lines.append(f"| {title_of(row['method'])} | {row['trials']} | {row['decoded_mean']:.0f} | {cells} |")
+            counts = f"{row['trials']} | {row['decoded_mean']:.0f}"
+            lines.append(f"| {title_of(row['method'])} | {counts} | {cells} | {row['filled_mean']:.0f} |")
         lines.append("")
     return "\n".join([*lines, *NOTES, ""])
 

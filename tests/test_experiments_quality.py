@@ -13,7 +13,8 @@ from experiments.tables import TABLES
 
 
 def entry(number: int, decoded: int, valid: int, unique: int, novel: int) -> dict[str, Any]:
-    return {"round": number, "decoded": decoded, "valid": valid, "unique": unique, "novel": novel, "tries": 1}
+    counts = {"decoded": decoded, "valid": valid, "unique": unique, "novel": novel, "tries": 1}
+    return {"round": number, **counts, "random": max(5 - novel, 0)}
 
 
 def record(*entries: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def test_means_are_over_the_rounds_of_all_trials() -> None:
     assert frame[["seed", "round", "decoded"]].to_numpy().tolist() == [[0, 0, 100], [1, 0, 100], [1, 1, 10]]
     (row,) = [row for _, row in summarise_rounds(frame).iterrows()]
     assert (row["trials"], row["rounds"], row["decoded_mean"]) == (2, 3, 70)
+    assert row["filled_mean"] == 2.5  # five in the round that decoded nothing, in two searches
     assert [row[f"{metric}_mean"] for metric in METRICS] == pytest.approx([50.0, 50.0, 30.0])
     assert row["validity_std"] == pytest.approx(100 * (1 / 6) ** 0.5)
     assert row["paper_validity"] == pytest.approx(33.101) and row["paper_novelty"] == pytest.approx(0.30907)
@@ -41,7 +43,7 @@ def test_means_are_over_the_rounds_of_all_trials() -> None:
 def test_the_table_shows_the_papers_value_in_brackets() -> None:
     lines = quality_markdown(summarise_rounds(rounds([record(entry(0, 100, 90, 9, 8))])), "T").splitlines()
     assert lines[0] == "# T" and lines[2] == "## ImageNet16-120 (nasbench201)"
-    assert lines[6] == "| InvertNAS | 1 | 100 | 90.00 ± 0.00 (33.1) | 10.00 ± 0.00 (0.407) | 8.00 ± 0.00 (0.309) |"
+    assert lines[6] == "| InvertNAS | 1 | 100 | 90.00 ± 0.00 (33.1) | 10.00 ± 0.00 (0.407) | 8.00 ± 0.00 (0.309) | 0 |"
 
 
 def test_files_and_a_figure_per_data_set(tmp_path: Path) -> None:
