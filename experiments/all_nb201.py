@@ -18,8 +18,8 @@ from absl import app, flags
 
 from experiments import cli
 from experiments.initial import INITS
-from experiments.presets import DEFAULT, PRESETS
 from invertnas.io import read_json, write_json
+from invertnas.presets import DEFAULT, PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = "nasbench201"

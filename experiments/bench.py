@@ -13,9 +13,9 @@ from absl import app, flags
 
 from experiments import cli
 from experiments.cores import share_cores
-from experiments.presets import DEFAULT
 from experiments.timing import bench_growth, bench_search, bench_step, machine, peak_rss_gb, to_markdown
 from invertnas.io import read_json, write_json
+from invertnas.presets import DEFAULT
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = flags.FLAGS

@@ -18,7 +18,6 @@ from experiments.benchmarks import open_benchmark
 from experiments.initial import BARE_INIT, DEFAULT_INIT, INITS, initial_settings
 from experiments.latents import latent_frame, plot_latents
 from experiments.methods import ENSEMBLE, SINGLE, variant_name
-from experiments.presets import DEFAULT, PRESETS, Preset, preset
 from experiments.regression import (
     BENCHMARK,
     draw_split,
@@ -32,6 +31,7 @@ from experiments.regression import (
 from invertnas.benchmarks.nasbench201 import DATASETS, NUM_CELLS
 from invertnas.errors import ConfigError, OutOfDomainError
 from invertnas.io import read_json, versions, write_json, write_text
+from invertnas.presets import DEFAULT, PRESETS, Preset, preset
 
 ROOT = Path(__file__).resolve().parent.parent
 # Figure -> its preset. Those of the predictor are the thesis', and take the thesis' loss weights: with fast's, which

@@ -19,12 +19,12 @@ from experiments.initial import INIT_TITLES, open_initial
 from experiments.initial_plots import plot_ranks
 from experiments.methods import title_of
 from experiments.paper import INITIAL_KL
-from experiments.presets import DEFAULT, preset
 from experiments.rank_divergence import BANDWIDTH, BANDWIDTHS, TOP_SHARES, divergences, ranks
 from experiments.reference import SAMPLE, reference_accuracies
 from experiments.tables import Place, Table
 from invertnas.errors import ArtefactError, DataMissingError
 from invertnas.io import write_text
+from invertnas.presets import DEFAULT, preset
 from invertnas.spaces.spec import ArchSpec
 
 PLACE = ["benchmark", "dataset"]

@@ -13,8 +13,8 @@ import pandas as pd
 from experiments.benchmarks import DATASET_TITLES, open_benchmark, space_of
 from experiments.initial import DEFAULT_INIT, open_initial
 from experiments.plots import new_figure, save
-from experiments.presets import Preset
 from invertnas.errors import ConfigError
+from invertnas.presets import Preset
 from invertnas.search.protocols import Labelled, Surrogate
 from invertnas.seeding import generator
 from invertnas.spaces.spec import ArchSpec, FloatArray

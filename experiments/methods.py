@@ -9,8 +9,8 @@ from typing import Any
 
 from experiments.baselines import build_baseline
 from experiments.initial import BARE_INIT, FILES, INIT_TITLES, initial_files, open_initial
-from experiments.presets import DEFAULT, Preset, preset
 from invertnas.errors import ConfigError
+from invertnas.presets import DEFAULT, Preset, preset
 from invertnas.search.protocols import Optimizer
 from invertnas.spaces.base import SearchSpace
 

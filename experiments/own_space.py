@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from experiments import cli
-from experiments.presets import preset
+from invertnas.presets import preset
 from invertnas.seeding import generator
 from invertnas.spaces import ArchSpec, GraphSpace
 from invertnas.spaces.spec import graph_paths

@@ -16,7 +16,7 @@ import pandas as pd
 
 from experiments.benchmarks import DATASET_TITLES, open_benchmark, space_of
 from experiments.plots import new_figure, save
-from experiments.presets import Preset
+from invertnas.presets import Preset
 from invertnas.search.protocols import Labelled
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace

@@ -14,11 +14,11 @@ from experiments.baselines import BASELINES, settings_of
 from experiments.benchmarks import open_analysis, open_benchmark
 from experiments.initial import BARE_INIT, initial_settings, settings_in
 from experiments.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
-from experiments.presets import completed, preset
 from experiments.records import outcome, search_folder
 from invertnas.benchmarks.base import Analysis, Benchmark
 from invertnas.errors import ArtefactError, BudgetError, OutOfDomainError, SearchExhaustedError
 from invertnas.io import read_json, versions, write_json
+from invertnas.presets import completed, preset
 from invertnas.search.protocols import Optimizer
 
 CHECKPOINT_EVERY_S = 15.0

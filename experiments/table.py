@@ -20,12 +20,12 @@ from experiments.initial_report import write_initial
 from experiments.methods import ENSEMBLE, METHODS, is_invertnas
 from experiments.plots import plot_table
 from experiments.pool import run_all
-from experiments.presets import DEFAULT, MIXED, PRESETS
 from experiments.quality import write_quality
 from experiments.records import longest_or
 from experiments.runner import SearchTask
 from experiments.tables import TABLES, Place, Row, Table, collect, grid, table_named
 from invertnas.errors import BudgetError, ConfigError, OutOfDomainError
+from invertnas.presets import DEFAULT, MIXED, PRESETS
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = {"accuracy": write_table, "quality": write_quality, "cost": write_cost}

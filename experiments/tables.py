@@ -14,9 +14,9 @@ from typing import Any, Literal
 from experiments.initial import DEFAULT_INIT, INITS
 from experiments.methods import ENSEMBLE, METHODS, SINGLE, is_invertnas, variant_name
 from experiments.paper import ALIGNFLOW_NAME, PAPER_NAME, TABLE4_NAME, THESIS_NAME
-from experiments.presets import DEFAULT, REMEDIES
 from experiments.records import read_searches, search_folder
 from invertnas.errors import ConfigError
+from invertnas.presets import DEFAULT, REMEDIES
 
 Budgets = tuple[int, ...]
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from experiments.plain import PlainAdam, plain_gradients
-from experiments.presets import preset
 from invertnas.io import versions
+from invertnas.presets import preset
 
 DIM, WARM_UP, REPEATS = 128, 5, 20
 # The work on which the thesis code was timed once (1,371 s on 2 cores, its tracing included): passes, labels, training

@@ -10,46 +10,100 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from invertnas.benchmarks.nasbench201 import NASBench201, NASBench201Analysis
+    from invertnas.errors import (
+        ArtefactError,
+        BudgetError,
+        ConfigError,
+        DataMissingError,
+        InvertNASError,
+        OutOfDomainError,
+        OutputError,
+        SearchExhaustedError,
+    )
+    from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
     from invertnas.gvae.model import GVAE
-    from invertnas.gvae.pretrained import load_gvae
+    from invertnas.gvae.pretrained import load_gvae, reconstruction_metrics, save_gvae
+    from invertnas.gvae.train import GVAETrainer
     from invertnas.inn.config import INNConfig, INNTrainConfig
     from invertnas.inn.flow import FlowEnsemble
     from invertnas.predictor import InvertiblePredictor
     from invertnas.predictor_config import PredictorConfig
+    from invertnas.presets import Preset, preset
     from invertnas.search.config import CandidateConfig, SearchConfig
     from invertnas.search.invertnas import InvertNAS
+    from invertnas.spaces.base import SearchSpace
+    from invertnas.spaces.graph_space import GraphSpace
     from invertnas.spaces.nasbench201 import NASBench201Space
+    from invertnas.spaces.spec import ArchSpec, split_cells
 
 __version__ = "0.1.0"
 __all__ = [
+    "ArchSpec",
+    "ArtefactError",
+    "BudgetError",
     "CandidateConfig",
+    "ConfigError",
+    "DataMissingError",
     "FlowEnsemble",
     "GVAE",
+    "GVAEConfig",
+    "GVAETrainConfig",
+    "GVAETrainer",
+    "GraphSpace",
     "INNConfig",
     "INNTrainConfig",
     "InvertNAS",
+    "InvertNASError",
     "InvertiblePredictor",
     "NASBench201",
     "NASBench201Analysis",
     "NASBench201Space",
+    "OutOfDomainError",
+    "OutputError",
     "PredictorConfig",
+    "Preset",
     "SearchConfig",
+    "SearchExhaustedError",
+    "SearchSpace",
     "load_gvae",
+    "preset",
+    "reconstruction_metrics",
+    "save_gvae",
+    "split_cells",
 ]
 _HOMES = {
+    "ArchSpec": "invertnas.spaces.spec",
+    "ArtefactError": "invertnas.errors",
+    "BudgetError": "invertnas.errors",
     "CandidateConfig": "invertnas.search.config",
+    "ConfigError": "invertnas.errors",
+    "DataMissingError": "invertnas.errors",
     "FlowEnsemble": "invertnas.inn.flow",
     "GVAE": "invertnas.gvae.model",
+    "GVAEConfig": "invertnas.gvae.config",
+    "GVAETrainConfig": "invertnas.gvae.config",
+    "GVAETrainer": "invertnas.gvae.train",
+    "GraphSpace": "invertnas.spaces.graph_space",
     "INNConfig": "invertnas.inn.config",
     "INNTrainConfig": "invertnas.inn.config",
     "InvertNAS": "invertnas.search.invertnas",
+    "InvertNASError": "invertnas.errors",
     "InvertiblePredictor": "invertnas.predictor",
     "NASBench201": "invertnas.benchmarks.nasbench201",
     "NASBench201Analysis": "invertnas.benchmarks.nasbench201",
     "NASBench201Space": "invertnas.spaces.nasbench201",
+    "OutOfDomainError": "invertnas.errors",
+    "OutputError": "invertnas.errors",
     "PredictorConfig": "invertnas.predictor_config",
+    "Preset": "invertnas.presets",
     "SearchConfig": "invertnas.search.config",
+    "SearchExhaustedError": "invertnas.errors",
+    "SearchSpace": "invertnas.spaces.base",
     "load_gvae": "invertnas.gvae.pretrained",
+    "preset": "invertnas.presets",
+    "reconstruction_metrics": "invertnas.gvae.pretrained",
+    "save_gvae": "invertnas.gvae.pretrained",
+    "split_cells": "invertnas.spaces.spec",
 }
 
 if not TYPE_CHECKING:  # a type checker that sees `__getattr__` would accept any name

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from experiments.cost import exponent, growth, kernel_entries, round_seconds, tradeoff, training_tflop, write_cost
-from experiments.presets import preset
 from experiments.records import search_folder
 from experiments.tables import TABLES
 from invertnas.inn.config import INNConfig
 from invertnas.io import write_json
+from invertnas.presets import preset
 from invertnas.spaces import NASBench201Space
 
 

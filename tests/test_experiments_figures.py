@@ -16,7 +16,6 @@ import pytest
 from experiments import latents
 from experiments.benchmarks import open_benchmark
 from experiments.latents import Recording, embed, plot_latents
-from experiments.presets import PRESETS
 from experiments.regression import (
     RANGE,
     Split,
@@ -33,6 +32,7 @@ from experiments.regression import (
 from invertnas.errors import ConfigError
 from invertnas.io import write_json, write_text
 from invertnas.predictor_config import PredictorConfig
+from invertnas.presets import PRESETS
 from invertnas.search.invertnas import InvertNAS
 from invertnas.spaces import ArchSpec
 from tests.fakes import SMALL_SEARCH, SPACE, FakeSurrogate

@@ -14,12 +14,12 @@ import pytest
 from experiments import initial
 from experiments.initial import BARE_INIT, DEFAULT_INIT, INITS, initial_settings, open_initial, scores_folder
 from experiments.methods import MethodArguments, build, title_of, variant_name
-from experiments.presets import PRESETS
 from experiments.runner import SearchTask, run_search
 from experiments.tables import TABLES
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.initial import RandomInitial
 from invertnas.io import read_json, write_json
+from invertnas.presets import PRESETS
 from invertnas.proxies.cache import DATA, score_path, write_scores
 from invertnas.spaces import ArchSpec
 from invertnas.spaces.base import SearchSpace

@@ -15,13 +15,13 @@ from experiments import methods, runner
 from experiments.benchmarks import BENCHMARKS, open_analysis, open_benchmark
 from experiments.initial import BARE_INIT
 from experiments.methods import METHODS
-from experiments.presets import PRESETS, completed, preset
 from experiments.records import at_budget, finished, longest_or, read_searches, rounds_within, search_folder, variants
 from experiments.runner import run_search
 from experiments.tables import TABLES, Place, Row, Table, collect, grid, table_named
 from invertnas.benchmarks.nasbench201 import NASBench201, NASBench201Analysis
 from invertnas.errors import ArtefactError, BudgetError, ConfigError
 from invertnas.io import read_json, write_json
+from invertnas.presets import PRESETS, completed, preset
 from tests.fakes import METHOD, SPACE, register, task, timeless
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from experiments import presets, runner
+from experiments import runner
 from experiments.records import at_budget
 from experiments.runner import SearchTask, run_search
+from invertnas import presets
 from invertnas.benchmarks.nasbench201 import NASBench201
 from invertnas.errors import ArtefactError
 from invertnas.inn.config import INNTrainConfig

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from experiments import methods, pool, runner
-from experiments.presets import PRESETS
 from experiments.runner import run_search
 from invertnas.benchmarks.nasbench201 import NASBench201, NASBench201Analysis
 from invertnas.errors import (
@@ -23,6 +22,7 @@ from invertnas.errors import (
     SearchExhaustedError,
 )
 from invertnas.io import read_json, write_json
+from invertnas.presets import PRESETS
 from invertnas.search.invertnas import InvertNAS
 from invertnas.spaces import ArchSpec
 from tests.fakes import (

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from experiments.presets import PRESETS, completed, preset
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.schedule import Course
 from invertnas.inn.train import INNTrainer
+from invertnas.presets import PRESETS, completed, preset
 
 FLOW = INNConfig(4, 2, layers=1, hidden_layers=1, hidden=8)
 COSINE = INNTrainConfig(repeat=1, batch_size=4, initial_epochs=6, retrain_epochs=4, initial_patience=2)
@@ -154,7 +154,7 @@ def test_presets_by_space(name: str) -> None:
     follows_paper = name in ("paper", "thesis", "paper_bf16", "thesis_bf16")
     everywhere = follows_paper or name in ("fast_greedy", "fast_greedy_mean")
     picks = PRESETS[name].search.selection == "greedy" and not everywhere  # fast picks otherwise on two spaces
-    assert preset(name, "nasbench201") == PRESETS[name]
+    assert preset(name, "nasbench201") == preset(name, "a space of one's own") == PRESETS[name]
     assert (preset(name, "nasbench101") != PRESETS[name]) == picks
     assert {preset(name, space).train.schedule for space in ("nasbench101", "nasbench201")} == {"cosine"}
     for space in LARGE:

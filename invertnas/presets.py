@@ -200,6 +200,8 @@ def completed(config: dict[str, Any]) -> dict[str, Any]:
 def preset(name: str, space: str) -> Preset:
     """The preset of that name for a search space (paper Appendix H, Tables 12-15).
 
+    A space of any other name than the three below, such as your own, gets the preset as it stands in `PRESETS`.
+
     Those that follow the paper have on NAS-Bench-301 and -NLP smaller batches, fewer repeats and the two
     stages of learning rate. The paper gives no number of passes: a stage has at most those of a whole fit
     elsewhere, so that its patience can run out. On NAS-Bench-NLP all 30 initial architectures train.
@@ -209,6 +211,10 @@ def preset(name: str, space: str) -> Preset:
     `fast` and its variants pick on NAS-Bench-301 by prediction plus twice the Gaussian process' uncertainty, in place
     of the prediction alone: with 120 neighbours to each cell, greedy picks stay near one local optimum. On
     NAS-Bench-101 each pick follows another member, with which the ensemble gets stuck less often.
+
+    Args:
+        name: one of `PRESETS`.
+        space: `SearchSpace.name`.
 
     Raises:
         ConfigError: for an unknown name.
