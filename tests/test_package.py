@@ -186,6 +186,24 @@ def test_version_has_one_source() -> None:
     assert sources == [PACKAGE / "__init__.py"]
 
 
+def test_the_package_holds_its_types_and_data() -> None:
+    """What setuptools would put into a wheel, without building one."""
+    code = """
+from setuptools import Distribution
+made = Distribution()
+made.parse_config_files()
+command = made.get_command_obj("build_py")
+command.ensure_finalized()
+for package, _, _, files in command.data_files:
+    print(*(f"{package}/{name}" for name in files), sep="\\n")
+print(*command.packages, sep="\\n")
+"""
+    listed = set(run(sys.executable, "-W", "ignore", "-c", code).splitlines())
+    assert {"invertnas/py.typed", "invertnas.benchmarks/data/SOURCES.md"} <= listed
+    assert {module_name(path.parent / "__init__.py") for path in MODULES} <= listed
+    assert not any(name.startswith(("experiments", "tests")) for name in listed)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_imports_go_one_way(path: Path) -> None:
     name = module_name(path)
