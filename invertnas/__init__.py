@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         OutOfDomainError,
         OutputError,
         SearchExhaustedError,
+        TrainingError,
     )
     from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
     from invertnas.gvae.model import GVAE
@@ -65,6 +66,7 @@ __all__ = [
     "SearchConfig",
     "SearchExhaustedError",
     "SearchSpace",
+    "TrainingError",
     "load_gvae",
     "preset",
     "reconstruction_metrics",
@@ -99,6 +101,7 @@ _HOMES = {
     "SearchConfig": "invertnas.search.config",
     "SearchExhaustedError": "invertnas.errors",
     "SearchSpace": "invertnas.spaces.base",
+    "TrainingError": "invertnas.errors",
     "load_gvae": "invertnas.gvae.pretrained",
     "preset": "invertnas.presets",
     "reconstruction_metrics": "invertnas.gvae.pretrained",

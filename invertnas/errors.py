@@ -31,5 +31,9 @@ class OutputError(InvertNASError, OSError):
     """A result or checkpoint cannot be written where it was asked for."""
 
 
+class TrainingError(InvertNASError, ArithmeticError):
+    """A training run has come to nothing: its losses are not finite, or its model does not do what it must."""
+
+
 class SearchExhaustedError(InvertNASError, RuntimeError):
     """Every architecture a method can reach has been queried before the budget was spent."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from invertnas.errors import TrainingError
+
 CHECKPOINT_EVERY_S = 60.0
 Report = Callable[[int, dict[str, float]], None]  # epochs run, losses of the last
 
@@ -17,7 +19,7 @@ class EpochTrainer(Protocol):
     Attributes:
         model: with Keras' `set_weights`.
         best: weights of the best epoch.
-        progress: with `epoch`, the number of epochs run.
+        progress: with `epoch`, the number of epochs run, and `best_epoch`, negative while no validation loss was finite.
         finished: whether the epochs or the patience are used up.
     """
 
@@ -42,6 +44,9 @@ def run_to_end(trainer: EpochTrainer, checkpoint: Path | None = None, report: Re
         trainer: trained in place.
         checkpoint: file to resume from and to write to about once a minute, and at the end.
         report: called after each epoch.
+
+    Raises:
+        TrainingError: no epoch's validation loss was finite, so that there are no best weights.
     """
     if checkpoint is not None and checkpoint.exists():
         trainer.load(checkpoint)
@@ -55,4 +60,9 @@ def run_to_end(trainer: EpochTrainer, checkpoint: Path | None = None, report: Re
             saved_at = time.monotonic()
     if checkpoint is not None:
         trainer.save(checkpoint)
+    if trainer.progress.best_epoch < 0:
+        raise TrainingError(
+            f"got no finite validation loss in {trainer.progress.epoch} epochs; expected at least one: lower "
+            "learning_rate or set clip_norm, and start without the old checkpoint"
+        )
     trainer.model.set_weights(trainer.best)

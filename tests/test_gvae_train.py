@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invertnas.errors import ArtefactError, ConfigError, DataMissingError
+from invertnas.errors import ArtefactError, ConfigError, DataMissingError, TrainingError
 from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
 from invertnas.gvae.model import GVAE
 from invertnas.gvae.pretrained import load_gvae, reconstruction_metrics, save_gvae
@@ -86,6 +86,8 @@ def test_foreign_checkpoint(trained: GVAETrainer, tmp_path: Path) -> None:
 def test_too_few_graphs() -> None:
     with pytest.raises(ConfigError, match="8 training graphs"):
         GVAETrainer(CONFIG, TRAIN, graphs(10))
+    with pytest.raises(ConfigError, match="got 5 graphs, none left .* at least 6"):
+        GVAETrainer(CONFIG, dataclasses.replace(TRAIN, batch_size=4), graphs(5))
 
 
 def test_schedule_and_early_stopping(trained: GVAETrainer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +107,29 @@ def test_schedule_and_early_stopping(trained: GVAETrainer, monkeypatch: pytest.M
     assert done == [False] * 10 + [True]  # six epochs behind the best one
     monkeypatch.setattr(trained, "progress", Progress(epoch=50, best_epoch=49))
     assert trained.finished
+
+
+def test_a_run_without_a_finite_validation_loss_is_an_error(tmp_path: Path) -> None:
+    train = dataclasses.replace(TRAIN, learning_rate=1e30, epochs=2)
+    for _ in range(2):  # at the end of training, and again from its checkpoint
+        trainer = GVAETrainer(CONFIG, train, graphs())
+        with pytest.raises(TrainingError, match="no finite validation loss in 2 epochs; .* lower learning_rate"):
+            trainer.run(tmp_path / "checkpoint.npz")
+        assert len(trainer.history) == 2 and not np.isfinite([row["val_total"] for row in trainer.history]).any()
+
+
+def test_a_run_that_diverges_later_keeps_its_best_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, epoch = GVAETrainer(CONFIG, dataclasses.replace(TRAIN, epochs=2), graphs()), GVAETrainer._evaluate
+
+    def evaluate(index: Any) -> Any:
+        return epoch(trainer, index) * (1.0 if trainer.progress.epoch == 0 else np.nan)
+
+    monkeypatch.setattr(trainer, "_evaluate", evaluate)
+    trainer.run()
+    assert trainer.progress.best_epoch == 0
+    for mine, best in zip(trainer.model.get_weights(), trainer.best, strict=True):
+        np.testing.assert_array_equal(mine, best)
+    assert np.isnan(trainer.history[1]["val_total"])
 
 
 def test_split_is_a_partition() -> None:

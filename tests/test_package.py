@@ -39,7 +39,7 @@ ALLOWED = {
     "spaces": {"errors"},
     "benchmarks": {"spaces", "errors", "io"},
     "artefacts": {"errors", "io"},
-    "training": set(),
+    "training": {"errors"},
     "gvae": {"artefacts", "training", "spaces", "errors", "io", "seeding"},
     "alignflow": {"artefacts", "training", "gvae", "inn", "spaces", "errors", "io", "seeding"},
     "inn": {"errors", "seeding"},

@@ -111,7 +111,7 @@ class AlignFlowTrainer:
             self.buffer.assign(self.model(tf.stack(repeated))[2])
 
     def run(self, checkpoint: Path | None = None, report: Report | None = None) -> AlignFlow:
-        """Train to the end and return the model with the best weights; see `run_to_end`."""
+        """Train to the end and return the model with the best weights; see `run_to_end`, also for its TrainingError."""
         run_to_end(self, checkpoint, report)
         return self.model
 

@@ -52,7 +52,7 @@ class GVAETrainer:
         graphs: all graphs, each one cell; split inside by the seed.
 
     Raises:
-        ConfigError: if the training part holds less than one batch.
+        ConfigError: if the training part holds less than one batch, or the validation part no graph.
     """
 
     def __init__(self, config: GVAEConfig, train: GVAETrainConfig, graphs: GraphBatch) -> None:
@@ -63,6 +63,8 @@ class GVAETrainer:
             raise ConfigError(
                 f"got {len(self.train_index)} training graphs; expected at least one batch of {train.batch_size}"
             )
+        if len(self.val_index) == 0:
+            raise ConfigError(f"got {len(graphs)} graphs, none left to validate on; expected at least 6")
         self._ops, self._adjacency = tf.constant(graphs.ops), tf.constant(graphs.adjacency)
         self.model = GVAE.create(config, seed=train.seed)
         self.optimizer = keras.optimizers.Adam(train.learning_rate, global_clipnorm=train.clip_norm or None)
@@ -72,7 +74,7 @@ class GVAETrainer:
         self.history: list[dict[str, float]] = []
 
     def run(self, checkpoint: Path | None = None, report: Report | None = None) -> GVAE:
-        """Train to the end and return the model with the best weights; see `run_to_end`."""
+        """Train to the end and return the model with the best weights; see `run_to_end`, also for its TrainingError."""
         run_to_end(self, checkpoint, report)
         return self.model
 
