@@ -1,4 +1,4 @@
-"""Shipped weights as a contract: a weight file, and a JSON with its checksum that says what it is."""
+"""Stored weights as a contract: a weight file, and a JSON with its checksum that says what it is."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def save_model(weights: Path, description: Path, model: keras.Model, content: di
     write_json(description, {**content, "weights_sha256": sha256_file(weights), "versions": versions()})
 
 
-def read_description(weights: Path, description: Path, fields: Sequence[str], command: str) -> dict[str, Any]:
+def read_description(weights: Path, description: Path, fields: Sequence[str], remedy: str) -> dict[str, Any]:
     """The description of a weight file whose checksum agrees.
 
     Args:
         weights: the weight file.
         description: the JSON beside it.
         fields: entries the description must have, besides the checksum.
-        command: what makes the files, for the message.
+        remedy: what to do to get the files, for the message.
 
     Raises:
         DataMissingError: a file is missing.
@@ -33,16 +33,16 @@ def read_description(weights: Path, description: Path, fields: Sequence[str], co
     """
     for path in (weights, description):
         if not path.exists():
-            raise DataMissingError(f"no {path}; run `{command}` or restore the file")
+            raise DataMissingError(f"no {path}; {remedy} or restore the file")
     told: dict[str, Any] = read_json(description)
     missing = [name for name in (*fields, "weights_sha256") if name not in told]
     if missing:
-        raise ArtefactError(f"{description} lacks {', '.join(missing)}; restore the shipped file")
+        raise ArtefactError(f"{description} lacks {', '.join(missing)}; restore the file")
     digest = sha256_file(weights)
     if digest != told["weights_sha256"]:
         raise ArtefactError(
             f"{weights} has sha256 {digest[:12]}..., {description.name} says {told['weights_sha256'][:12]}...; "
-            "the weights are damaged or foreign, restore the shipped pair"
+            "the weights are damaged or foreign, restore the pair of files"
         )
     return told
 
@@ -53,4 +53,4 @@ def load_weights(model: keras.Model, path: Path) -> None:
         model.load_weights(path)
     except (ValueError, OSError, KeyError) as error:
         name = type(model).__name__
-        raise ArtefactError(f"{path} does not fit the configured {name}: {error}; restore the shipped pair") from error
+        raise ArtefactError(f"{path} does not fit the configured {name}: {error}; restore the pair of files") from error

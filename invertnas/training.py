@@ -19,7 +19,7 @@ class EpochTrainer(Protocol):
     Attributes:
         model: with Keras' `set_weights`.
         best: weights of the best epoch.
-        progress: with `epoch`, the number of epochs run, and `best_epoch`, negative while no validation loss was finite.
+        progress: with `epoch`, the number of epochs run, and `best_epoch`, below 0 until a validation loss is finite.
         finished: whether the epochs or the patience are used up.
     """
 

@@ -14,13 +14,13 @@ from experiments.readme import ROOT
 from invertnas.alignflow import AlignFlow, load_alignflow, translate
 from invertnas.alignflow.config import AlignFlowConfig
 from invertnas.alignflow.model import FULL, REDUCED
-from invertnas.alignflow.pretrained import gvae_digest, save_alignflow
+from invertnas.alignflow.pretrained import save_alignflow
 from invertnas.alignflow.train import split
 from invertnas.alignflow.translate import translation_metrics
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.model import GVAE
-from invertnas.gvae.pretrained import load_gvae
+from invertnas.gvae.pretrained import gvae_digest, load_gvae
 from invertnas.io import sha256_arrays
 from invertnas.spaces import ArchSpec, GraphBatch, NASBench201Space, NASBench301Space
 from invertnas.spaces.reduced import is_reduced

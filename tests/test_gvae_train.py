@@ -226,7 +226,7 @@ def test_foreign_description(folder: Path) -> None:
     with pytest.raises(ArtefactError, match="nasbench101"):
         load_gvae(folder, SPACE)
     change(folder, space="nasbench201", config={**config, "num_nodes": 7})
-    with pytest.raises(ArtefactError, match="expected .*nasbench201.*8, 7"):
+    with pytest.raises(ArtefactError, match="expected .*nasbench201.*1, 8, 7"):
         load_gvae(folder, SPACE)
     change(folder, config={**config, "model_dim": 16})  # fits the space, but not the weights
     with pytest.raises(ArtefactError, match="does not fit"):
@@ -239,9 +239,28 @@ def test_foreign_description(folder: Path) -> None:
         load_gvae(folder, SPACE)
 
 
-def test_no_weights_for_an_unknown_space(folder: Path) -> None:
-    class Other(NASBench201Space):
-        name = "other"
+class Own(NASBench201Space):
+    name = "own"
 
-    with pytest.raises(ArtefactError, match="other"):
-        load_gvae(folder, Other())
+
+def test_weights_of_a_space_of_ones_own(trained: GVAETrainer, tmp_path: Path) -> None:
+    with pytest.raises(DataMissingError) as missing:
+        load_gvae(tmp_path, Own())
+    assert "gvae_own.weights.h5; pretrain a GVAE" in str(missing.value) and "make" not in str(missing.value)
+    save_gvae(tmp_path, trained.model, "own", data_sha256="d", seed=5, extra={})
+    assert {path.name for path in tmp_path.iterdir()} == {"gvae_own.weights.h5", "gvae_own.json"}
+    loaded = load_gvae(tmp_path, Own())
+    np.testing.assert_array_equal(loaded.encode(graphs(20)), trained.model.encode(graphs(20)))
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..\\own", "nb201"])
+def test_names_that_do_not_do_for_files(trained: GVAETrainer, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="got space name"):
+        save_gvae(tmp_path, trained.model, name, data_sha256="d", seed=5, extra={})
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_number_of_cells_is_refused(folder: Path) -> None:
+    change(folder, config={**CONFIG.to_dict(), "num_nodes": 4, "cells": 2})
+    with pytest.raises(ArtefactError, match=r"gvae_nb201.json: got a GVAE of .* \(2, 8, 7\); expected .*\(1, 8, 7\)"):
+        load_gvae(folder, SPACE)

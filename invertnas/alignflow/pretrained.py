@@ -1,4 +1,4 @@
-"""Shipped AlignFlow weights: which they are, which GVAE they belong to, and how well they translate."""
+"""Stored AlignFlow weights: which they are, which GVAE they belong to, and how well they translate."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ from invertnas.alignflow.model import AlignFlow
 from invertnas.artefacts import load_weights, read_description, save_model
 from invertnas.errors import ArtefactError
 from invertnas.gvae.model import GVAE
-from invertnas.gvae.pretrained import gvae_paths
-from invertnas.io import sha256_arrays
+from invertnas.gvae.pretrained import NAMES, gvae_digest, gvae_paths
 from invertnas.spaces.base import SearchSpace
 
 
 def alignflow_paths(folder: Path, space_name: str) -> tuple[Path, Path]:
-    """Weight and description file of a space. Raises ArtefactError if none is known."""
+    """Weight and description file of a space, named as those of its GVAE; see `gvae_paths`, also for its errors."""
     weights, description = gvae_paths(folder, space_name)
     return (
-        weights.with_name(weights.name.replace("gvae", "alignflow")),
-        description.with_name(description.name.replace("gvae", "alignflow")),
+        weights.with_name(weights.name.replace("gvae", "alignflow", 1)),
+        description.with_name(description.name.replace("gvae", "alignflow", 1)),
     )
-
-
-def gvae_digest(gvae: GVAE) -> str:
-    """SHA-256 of a GVAE's weights, in the order of its variables."""
-    return sha256_arrays(*gvae.get_weights())
 
 
 def save_alignflow(
@@ -67,8 +61,10 @@ def load_alignflow(folder: Path, space: SearchSpace, gvae: GVAE) -> AlignFlow:
         ArtefactError: checksum, space, GVAE or tensor shapes disagree; the message names what differs.
     """
     weights, description = alignflow_paths(folder, space.name)
-    command = f"make train_{description.stem}"
-    told = read_description(weights, description, ("space", "config", "gvae_sha256", "seed"), command)
+    remedy = "train an AlignFlow and write it with `save_alignflow`"
+    if space.name in NAMES:
+        remedy = f"run `make train_{description.stem}`"
+    told = read_description(weights, description, ("space", "config", "gvae_sha256", "seed"), remedy)
     config = AlignFlowConfig.from_dict(told["config"])
     got, expected = (told["space"], config.dim), (space.name, gvae.config.flat_dim)
     if got != expected:
@@ -76,7 +72,7 @@ def load_alignflow(folder: Path, space: SearchSpace, gvae: GVAE) -> AlignFlow:
     if told["gvae_sha256"] != gvae_digest(gvae):
         raise ArtefactError(
             f"{description} belongs to a GVAE with other weights ({told['gvae_sha256'][:12]}..., got "
-            f"{gvae_digest(gvae)[:12]}...); load the GVAE it was trained with, or run `{command}` again"
+            f"{gvae_digest(gvae)[:12]}...); load the GVAE it was trained with, or {remedy}"
         )
     model = AlignFlow.create(config, seed=int(told["seed"]))
     load_weights(model, weights)

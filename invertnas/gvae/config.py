@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from invertnas.errors import ConfigError
+from invertnas.spaces.base import SearchSpace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +14,7 @@ class GVAEConfig:
     """Architecture and loss of the GVAE.
 
     Attributes:
-        num_nodes: N, nodes of a padded cell.
+        num_nodes: N, nodes of one padded cell: `num_nodes // num_cells` of the space.
         num_ops: F, operation labels.
         latent_dim: L, latent numbers per node.
         gin_channels: output channels of each message-passing GIN layer (paper: five layers).
@@ -60,6 +61,16 @@ class GVAEConfig:
     def flat_dim(self) -> int:
         """D = cells * N * L, the dimension the INN works in."""
         return self.cells * self.num_nodes * self.latent_dim
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Raises ConfigError unless architectures of the space have as many cells, nodes and operations."""
+        got = (self.cells, self.cells * self.num_nodes, self.num_ops)
+        expected = (space.num_cells, space.num_nodes, len(space.op_names))
+        if got != expected:
+            raise ConfigError(
+                f"got a GVAE of (cells, nodes of all cells, operations) {got}; expected those of the space "
+                f"{space.name!r}, {expected}: pretrain a GVAE of its own on it"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary; `from_dict` restores it."""
