@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import tensorflow as tf
 
 from invertnas.errors import ArtefactError, ConfigError
 from invertnas.finetune import EndToEndTrainer, copy_gvae
+from invertnas.fingerprint import check_fingerprint, fingerprint
 from invertnas.gaussian_process import GaussianProcess
 from invertnas.gvae.model import GVAE
+from invertnas.gvae.pretrained import gvae_digest
 from invertnas.inn.aggregate import idw_weights, mean_weights
 from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
@@ -38,11 +42,15 @@ class InvertiblePredictor:
 
     Args:
         space: encodes and decodes architectures.
-        gvae: pretrained, with `config.num_nodes` and `num_ops` of the space; never changed.
-        inn: ensemble architecture; its `dim` must be the GVAE's N * L.
+        gvae: pretrained on the space: as many `cells`, `cells * num_nodes` nodes and `num_ops` operations; never
+            changed.
+        inn: ensemble architecture; its `dim` must be the GVAE's `flat_dim`, cells * N * L.
         train: optimisation of the ensemble.
         config: scaling, aggregation and what is trained.
         seed: of every random choice.
+
+    Raises:
+        ConfigError: the GVAE does not fit the space, or the ensemble not the GVAE.
     """
 
     def __init__(
@@ -55,11 +63,13 @@ class InvertiblePredictor:
         *,
         seed: int = 0,
     ) -> None:
+        gvae.config.check_space(space)
         if inn.dim != gvae.config.flat_dim:
             raise ConfigError(
-                f"got INN dimension {inn.dim}; expected {gvae.config.flat_dim} = nodes * latent of the GVAE"
+                f"got INN dimension {inn.dim}; expected {gvae.config.flat_dim} = cells * nodes * latent of the GVAE"
             )
         self.space, self.config = space, config or PredictorConfig()
+        self.fingerprint = self._fingerprint(gvae, inn, train, seed)
         end_to_end = self.config.finetune == "end_to_end"
         self.gvae = copy_gvae(gvae) if end_to_end else gvae
         self.flow = FlowEnsemble.create(inn, seed=seed)
@@ -73,6 +83,12 @@ class InvertiblePredictor:
         self.finetuner = self._end_to_end() if end_to_end else None
         self._process: GaussianProcess | None = None
         self._encoded: tuple[tuple[ArchSpec, ...], FloatArray] | None = None
+
+    def _fingerprint(self, gvae: GVAE, inn: INNConfig, train: INNTrainConfig, seed: int) -> dict[str, Any]:
+        """Everything that a saved state is bound to; the GVAE is the one handed in, before any fine-tuning."""
+        parts: dict[str, Any] = {"space": self.space.name, "seed": seed, "gvae_sha256": gvae_digest(gvae)}
+        parts |= {"gvae": gvae.config.to_dict(), "inn": inn.to_dict(), "train": dataclasses.asdict(train)}
+        return fingerprint(parts | {"predictor": dataclasses.asdict(self.config)})
 
     def _end_to_end(self) -> EndToEndTrainer:
         rate, reverse = self.config.gvae_learning_rate, self.config.encoder_reverse
@@ -164,8 +180,9 @@ class InvertiblePredictor:
         return self._latent_scale.from_inn(np.nan_to_num(latents))
 
     def save(self, folder: Path) -> None:
-        """Write `predictor.npz`: weights, optimiser, scaling and aggregation; end to end, the GVAE with them."""
+        """Write `predictor.npz`: weights, optimiser, scaling, aggregation, fingerprint; end to end, the GVAE too."""
         arrays = {**self.trainer.state(), "weights": self.weights, "y_scale": np.array([self._y_shift, self._y_scale])}
+        arrays["fingerprint"] = np.array(json.dumps(self.fingerprint))
         if self.finetuner is not None:
             arrays |= self.finetuner.state()
         write_arrays(folder / "predictor.npz", arrays)
@@ -177,13 +194,15 @@ class InvertiblePredictor:
         and until then `uncertainty` refuses.
 
         Raises:
-            ConfigError: it belongs to another architecture or another way of fine-tuning.
+            ConfigError: it belongs to another space, GVAE, seed, configuration or way of fine-tuning.
             ArtefactError: the file is damaged or lacks an array.
         """
         path = folder / "predictor.npz"
         arrays = read_arrays(path)
         if missing := sorted({"weights", "y_scale"} - set(arrays)):
             raise ArtefactError(f"{path} lacks {', '.join(missing)}; delete the folder and run again")
+        if "fingerprint" in arrays:  # a file from before there was one is checked by its shapes alone
+            check_fingerprint(path, str(arrays["fingerprint"]), self.fingerprint)
         self.trainer.load_state(arrays)
         if self.finetuner is not None:
             self.finetuner.load_state(arrays)

@@ -14,7 +14,8 @@ import tensorflow as tf
 from invertnas.errors import ConfigError
 from invertnas.finetune import EndToEndTrainer
 from invertnas.gvae.model import GVAE
-from invertnas.gvae.pretrained import load_gvae, reconstruction_metrics, save_gvae
+from invertnas.gvae.pretrained import gvae_digest, load_gvae, reconstruction_metrics, save_gvae
+from invertnas.io import read_arrays, write_arrays
 from invertnas.predictor import InvertiblePredictor, PredictorConfig
 from invertnas.search.config import CandidateConfig, SearchConfig
 from invertnas.search.invertnas import InvertNAS
@@ -175,10 +176,23 @@ def test_files_of_the_other_mode_are_refused(gvae: GVAE, tmp_path: Path) -> None
     tuned, frozen = predictor(gvae), predictor(gvae, dataclasses.replace(TUNED, finetune="frozen"))
     tuned.save(tmp_path / "tuned")
     frozen.save(tmp_path / "frozen")
+    with pytest.raises(ConfigError, match="saved with predictor.finetune='end_to_end'; .*='frozen'"):
+        frozen.load(tmp_path / "tuned")
+    for name in ("tuned", "frozen"):  # as files were before they said what they belong to
+        arrays = read_arrays(tmp_path / name / "predictor.npz")
+        write_arrays(tmp_path / name / "predictor.npz", {k: v for k, v in arrays.items() if k != "fingerprint"})
     with pytest.raises(ConfigError, match="expected finetune='end_to_end'"):
         frozen.load(tmp_path / "tuned")
     with pytest.raises(ConfigError, match="got array gvae_0 of shape None"):
         tuned.load(tmp_path / "frozen")
+
+
+def test_a_tuned_state_is_bound_to_the_gvae_handed_in(model: InvertiblePredictor, gvae: GVAE, tmp_path: Path) -> None:
+    assert gvae_digest(model.gvae) != gvae_digest(gvae) == model.fingerprint["gvae_sha256"]
+    model.save(tmp_path)
+    predictor(gvae).load(tmp_path)
+    with pytest.raises(ConfigError, match="saved with gvae_sha256="):
+        predictor(model.gvae).load(tmp_path)
 
 
 def test_the_best_pass_is_kept_for_all(model: InvertiblePredictor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,11 +49,13 @@ ALLOWED = {
     "search": {"gaussian_process", "initial.base", "spaces", "errors", "io", "seeding"},
     "predictor_config": {"errors"},
     "presets": {"inn.config", "predictor_config", "search.config", "errors"},
+    "fingerprint": {"errors"},
     "latent_scale": set(),
     "finetune": {"latent_scale", "gvae", "inn", "spaces", "errors", "seeding"},
     "predictor": {
         "gaussian_process",
         "finetune",
+        "fingerprint",
         "latent_scale",
         "predictor_config",
         "gvae",

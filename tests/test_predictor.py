@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from invertnas.spaces import NASBench201Space
 from tests.reference import losses as ref
 
 SPACE = NASBench201Space()
+GVAE_CONFIG = GVAEConfig(8, 7, latent_dim=2, gin_channels=(8,), blocks=1, model_dim=8, heads=2, feed_forward=8)
 INN = INNConfig(16, 3, layers=1, hidden_layers=1, hidden=12)
 TRAIN = INNTrainConfig(repeat=4, batch_size=8, initial_epochs=2, retrain_epochs=1, learning_rate=1e-2)
 SCALED = PredictorConfig(scale_latent=True, scale_accuracy=True)
@@ -35,8 +37,7 @@ def labelled(count: int, seed: int = 0) -> Labelled:
 
 @pytest.fixture(scope="module")
 def gvae() -> GVAE:
-    config = GVAEConfig(8, 7, latent_dim=2, gin_channels=(8,), blocks=1, model_dim=8, heads=2, feed_forward=8)
-    return GVAE.create(config, seed=3)
+    return GVAE.create(GVAE_CONFIG, seed=3)
 
 
 def make(gvae: GVAE, config: PredictorConfig | None = None, seed: int = 0, **inn: Any) -> InvertiblePredictor:
@@ -55,6 +56,14 @@ def test_dimension_mismatch(gvae: GVAE) -> None:
         make(gvae, dim=14)
     with pytest.raises(ConfigError, match="aggregate"):
         PredictorConfig(aggregate="median")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [{"cells": 2, "num_nodes": 4}, {"num_nodes": 7}, {"num_ops": 6}])
+def test_a_gvae_of_another_space(gvae: GVAE, shape: dict[str, Any]) -> None:
+    other = GVAE.create(dataclasses.replace(gvae.config, **shape))
+    got = (other.config.cells, other.config.cells * other.config.num_nodes, other.config.num_ops)
+    with pytest.raises(ConfigError, match=re.escape(f"{got}; expected those of the space 'nasbench201', (1, 8, 7)")):
+        make(other, dim=other.config.flat_dim)
 
 
 def test_predict(fitted: InvertiblePredictor) -> None:
@@ -224,7 +233,7 @@ def test_save_and_load(fitted: InvertiblePredictor, gvae: GVAE, tmp_path: Path) 
         np.testing.assert_array_equal(mine, theirs)
     first, second = (m.invert_latents(TARGETS, z_std=1.0, rng=np.random.default_rng(2)) for m in (other, fitted))
     np.testing.assert_array_equal(first, second)
-    with pytest.raises(ConfigError, match="inn_"):
+    with pytest.raises(ConfigError, match="saved with inn.hidden=12; expected inn.hidden=5"):
         make(gvae, fitted.config, hidden=5).load(tmp_path)
 
 
