@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments.own_space import OwnSpace, accuracy, search
-from invertnas.errors import ConfigError, OutOfDomainError
+import invertnas
+from experiments import own_space
+from experiments.own_space import OwnSpace, accuracy, pretrain, search
+from invertnas.errors import ConfigError, OutOfDomainError, TrainingError
 from invertnas.search.config import SearchConfig
 from invertnas.search.invertnas import InvertNAS
 from invertnas.spaces import ArchSpec, GraphSpace, NASBench201Space, SearchSpace
 from tests.fakes import FakeSurrogate
+from tests.test_package import imports
 
 SPACE = OwnSpace()
 PAIRS = list(itertools.combinations(range(5), 2))
@@ -101,7 +106,9 @@ def test_the_defaults_give_a_shipped_space_its_own_neighbours_and_decodes() -> N
 
 
 def test_the_example_finds_better_than_random() -> None:
-    found = search(queries=25, samples=400, epochs=5)
+    gvae, share = pretrain(SPACE, samples=2000, epochs=60, seed=0)
+    assert 0.9 <= share <= 1.0
+    found = search(gvae, queries=25)
     values = list(found.values())
     assert len(values) == 25 and values == [accuracy(SPACE.from_string(text)) for text in found]
     assert max(values) > np.mean(values[:10]) + 2 * np.std(values[:10])
@@ -134,3 +141,36 @@ def test_a_notation_of_ones_own_may_name_operations_freely() -> None:
 
     space = Notation()
     assert space.from_string(space.to_string(EVERY[0])) == EVERY[0] == SPACE.from_string(space.identity(EVERY[0]))
+
+
+def test_a_gvae_that_gives_too_little_back_is_not_searched_with() -> None:
+    with pytest.raises(TrainingError, match=r"got \d+\.\d% of 3\d architectures back; expected 90%"):
+        pretrain(SPACE, samples=400, epochs=2, seed=0)
+
+
+def test_the_gvae_does_not_see_what_it_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stop(Exception):
+        pass
+
+    def encode(archs: list[ArchSpec]) -> list[ArchSpec]:
+        parts.append(archs)
+        return archs
+
+    def stop(*_: object) -> None:
+        raise Stop
+
+    parts: list[list[ArchSpec]] = []
+    space = OwnSpace()
+    monkeypatch.setattr(space, "encode", encode)
+    monkeypatch.setattr(invertnas, "split_cells", stop)
+    with pytest.raises(Stop):
+        pretrain(space, samples=2000, epochs=1, seed=0)
+    kept, seen = parts
+    assert len(kept) == 150 and len({*kept, *seen}) == len(kept) + len(seen) == 1508
+
+
+def test_the_example_can_be_copied_out_of_the_repository() -> None:
+    assert own_space.__file__ is not None
+    for name in imports(Path(own_space.__file__)):
+        root = name.split(".")[0]
+        assert name == "invertnas" or root == "numpy" or root in sys.stdlib_module_names, name
