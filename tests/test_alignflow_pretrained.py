@@ -88,6 +88,18 @@ def test_damaged_or_foreign_files(pair: tuple[AlignFlow, GVAE], folder: Path) ->
         load_alignflow(folder, SPACE, pair[1])
 
 
+def test_weights_of_a_space_of_ones_own(pair: tuple[AlignFlow, GVAE], tmp_path: Path) -> None:
+    class Own(NASBench201Space):
+        name = "my_gvae_space"
+
+    with pytest.raises(DataMissingError) as missing:
+        load_alignflow(tmp_path, Own(), pair[1])
+    assert "alignflow_my_gvae_space.weights.h5; train an AlignFlow" in str(missing.value)
+    assert "make" not in str(missing.value)
+    save_alignflow(tmp_path, *pair, Own.name, data_sha256="d", seed=7, extra={})
+    assert load_alignflow(tmp_path, Own(), pair[1]).config == CONFIG
+
+
 class Half:
     """A GVAE that embeds operations as they are and decodes every second latent to a broken graph."""
 

@@ -109,6 +109,12 @@ def test_schedule_and_early_stopping(trained: GVAETrainer, monkeypatch: pytest.M
     assert trained.finished
 
 
+def test_graphs_of_several_cells_are_refused() -> None:
+    config = dataclasses.replace(CONFIG, num_nodes=4, cells=2)
+    with pytest.raises(ConfigError, match=r"got graphs of .* \(8, 7\); expected single cells of \(4, 7\): pass split_"):
+        GVAETrainer(config, TRAIN, graphs())
+
+
 def test_a_run_without_a_finite_validation_loss_is_an_error(tmp_path: Path) -> None:
     train = dataclasses.replace(TRAIN, learning_rate=1e30, epochs=2)
     for _ in range(2):  # at the end of training, and again from its checkpoint

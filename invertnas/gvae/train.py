@@ -49,14 +49,21 @@ class GVAETrainer:
     Args:
         config: model hyperparameters.
         train: optimisation hyperparameters.
-        graphs: all graphs, each one cell; split inside by the seed.
+        graphs: all graphs, each one cell (see `invertnas.split_cells`); split inside by the seed.
 
     Raises:
-        ConfigError: if the training part holds less than one batch, or the validation part no graph.
+        ConfigError: if the graphs are no cells of the configured shape, the training part holds less than one
+            batch, or the validation part no graph.
     """
 
     def __init__(self, config: GVAEConfig, train: GVAETrainConfig, graphs: GraphBatch) -> None:
         self.config, self.train_config = config, train
+        got, expected = graphs.ops.shape[1:], (config.num_nodes, config.num_ops)
+        if got != expected:
+            raise ConfigError(
+                f"got graphs of (nodes, operations) {got}; expected single cells of {expected}: pass "
+                "split_cells(graphs, space.num_cells), and num_nodes // num_cells of the space to GVAEConfig"
+            )
         self.data_sha256 = sha256_arrays(graphs.ops, graphs.adjacency)
         self.train_index, self.val_index, self.test_index = split_indices(len(graphs), seed=train.seed)
         if len(self.train_index) < train.batch_size:
