@@ -24,8 +24,8 @@ NOTES = (
     "Validity: valid of all decoded graphs. Uniqueness: distinct ones within the round, of the valid. Novelty:",
     "distinct ones never queried before, of all decoded. Decoded: graphs per round, which depends on the setting",
     "(a round ends with enough new candidates), and the more are decoded, the fewer of them are new.",
-    "Filled: architectures per search that joined where a round had fewer candidates than it queries: neighbours of the",
-    "best. All of them are queried as they come, with paper_ranked those with the highest predictions.",
+    "Filled: architectures per search that joined where a round had fewer candidates than it queries: neighbours of",
+    "the best. All of them are queried as they come, with *_fill those with the highest predictions.",
 )
 
 

@@ -112,7 +112,7 @@ _BASELINES = tuple(Row(method, budgets=(192,)) for method in METHODS if not is_i
 _OURS = (Row(SINGLE), Row(ENSEMBLE))
 _PAPERS = tuple(
     Row(method, name, optional=True)
-    for method, name in ((SINGLE, "paper"), (SINGLE, "paper_ranked"), (ENSEMBLE, "paper"))
+    for method, name in ((SINGLE, "paper"), (SINGLE, "paper_fill"), (ENSEMBLE, "paper"))
 )
 _STARTS = tuple(Row(method, init=init, optional=True) for method in (SINGLE, ENSEMBLE) for init in INITS[1:])
 _EVERY = (*_BASELINES, *_OURS, *_STARTS, *_PAPERS)

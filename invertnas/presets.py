@@ -1,8 +1,9 @@
 """Named settings of InvertNAS: `paper` follows the paper, `thesis` its loss weights, `fast` is the default.
 
-`paper_ranked` is `paper` where, of the candidates that join when the inverse path finds too few, the predictions
-choose those to query. The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone (Algorithm 1 as
-printed), `fast_latent` noise on the latent with y = 1.0 inverted (thesis), `fast_inverse` without the
+`paper_fill` is `paper`, where too few candidates are found with more neighbours of the best, among which the
+predictions choose. The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z alone
+(Algorithm 1 as printed), `fast_z_fill` that with the choice of `paper_fill`, `fast_latent` noise on the latent with
+y = 1.0 inverted (thesis), `fast_inverse` without the
 neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples in
 place of both, `fast_classes` one candidate of each isomorphism class, `fast_climb` the neighbours of good
 candidates too, `fast_thompson` picks drawn from the members' spread, `fast_explore` the Gaussian process'
@@ -68,9 +69,9 @@ _PAPER = Preset(
 _THESIS = dataclasses.replace(
     _PAPER, name="thesis", train=dataclasses.replace(_PAPER.train, rev_weight=10.0, latent_weight=1.0)
 )
-_PAPER_RANKED = dataclasses.replace(
+_PAPER_FILL = dataclasses.replace(
     _PAPER,
-    name="paper_ranked",
+    name="paper_fill",
     search=dataclasses.replace(_PAPER.search, candidates=CandidateConfig(fill="ranked")),
 )
 _FAST = Preset(
@@ -106,9 +107,11 @@ def _variant(name: str, **candidates: Any) -> Preset:
     return dataclasses.replace(_FAST, name=name, search=dataclasses.replace(_FAST.search, candidates=changed))
 
 
-_LITERAL = CandidateConfig()
 _VARIANTS = (
-    dataclasses.replace(_FAST, name="fast_z", search=dataclasses.replace(_FAST.search, candidates=_LITERAL)),
+    *(
+        dataclasses.replace(_FAST, name=name, search=dataclasses.replace(_FAST.search, candidates=candidates))
+        for name, candidates in (("fast_z", CandidateConfig()), ("fast_z_fill", CandidateConfig(fill="ranked")))
+    ),
     _variant("fast_latent", z_std=1.0, target="one", mutate_top=0),
     _variant("fast_inverse", mutate_top=0),
     _variant("fast_neighbours", max_retries=0),
@@ -154,11 +157,11 @@ _MIXED = tuple(
     dataclasses.replace(base, name=base.name + MIXED, inn={**base.inn, "matmul_dtype": "bfloat16"})
     for base in (_FAST, _PAPER, _THESIS)
 )
-PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _PAPER_RANKED, _THESIS, *_VARIANTS, *_ABLATIONS, *_MIXED)}
+PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _PAPER_FILL, _THESIS, *_VARIANTS, *_ABLATIONS, *_MIXED)}
 DEFAULT = _FAST.name
 REMEDIES = tuple(chosen.name for chosen in _VARIANTS)
 _OF_PAPER = (
-    _PAPER_RANKED.name,
+    _PAPER_FILL.name,
     *(name + suffix for name in (_PAPER.name, _THESIS.name) for suffix in ("", MIXED)),
 )
 _LARGE: dict[str, Any] = {  # paper Appendix H, Tables 14 and 15
