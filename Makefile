@@ -109,7 +109,7 @@ thesis_table5: $(STAMP) ## Thesis Table 5: fine-tuning of the INN alone and end 
 thesis_table6: $(STAMP) ## Thesis Table 6: without and with rank weights.
 	$(table)
 
-remedies: $(STAMP) ## Compare the sources of candidates on ImageNet16-120, three trials each.
+remedies: $(STAMP) ## Compare the sources of candidates, on ImageNet16-120 and where the best is not found by all.
 	$(table)
 
 tradeoff: $(STAMP) ## Cost against accuracy over all settings searched, and the growth of the cost with queries.

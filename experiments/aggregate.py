@@ -12,7 +12,7 @@ import pandas as pd
 from experiments.benchmarks import DATASET_TITLES, open_analysis
 from experiments.methods import METHODS, base_of, title_of
 from experiments.paper import PAPER_NAME, QUOTED, SOURCE_NOTES, PaperValue, printed_value
-from experiments.tables import Table
+from experiments.table_spec import Table
 from invertnas.io import write_text
 
 KEYS = ["benchmark", "dataset", "method", "preset", "init", "labels", "queries"]

@@ -19,7 +19,7 @@ from experiments.benchmarks import DATASET_TITLES, open_analysis, space_of
 from experiments.methods import METHODS, base_of, is_invertnas, title_of
 from experiments.plots import VARIANT_COLOURS, new_figure, save
 from experiments.records import at_budget, finished, read_record, read_searches, search_folder, variants
-from experiments.tables import Table
+from experiments.table_spec import Table
 from invertnas.gvae.config import GVAEConfig
 from invertnas.io import write_text
 

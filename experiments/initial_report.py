@@ -21,7 +21,7 @@ from experiments.methods import title_of
 from experiments.paper import INITIAL_KL
 from experiments.rank_divergence import BANDWIDTH, BANDWIDTHS, TOP_SHARES, divergences, ranks
 from experiments.reference import SAMPLE, reference_accuracies
-from experiments.tables import Place, Table
+from experiments.table_spec import Place, Table
 from invertnas.errors import ArtefactError, DataMissingError
 from invertnas.io import write_text
 from invertnas.presets import DEFAULT, preset

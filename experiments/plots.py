@@ -12,7 +12,7 @@ import numpy as np
 from experiments.aggregate import curves
 from experiments.benchmarks import DATASET_TITLES, benchmark_title, open_analysis
 from experiments.methods import METHODS, base_of, title_of
-from experiments.tables import Table
+from experiments.table_spec import Table
 from invertnas.io import write_atomic
 
 # Okabe-Ito colours, distinguishable with colour-vision deficiencies.

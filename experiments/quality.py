@@ -12,7 +12,7 @@ from experiments.benchmarks import DATASET_TITLES, benchmark_title
 from experiments.methods import title_of
 from experiments.paper import QUALITY
 from experiments.plots import colours_of, figure_path, new_figure, save
-from experiments.tables import Table
+from experiments.table_spec import Table
 from invertnas.io import write_text
 
 METRICS = ("validity", "uniqueness", "novelty")

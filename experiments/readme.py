@@ -16,7 +16,8 @@ from experiments.aggregate import SPREAD, spread, summarise
 from experiments.benchmarks import DATASET_TITLES, benchmark_title, open_analysis
 from experiments.methods import title_of
 from experiments.paper import PAPER_NAME, SOURCE_NOTES
-from experiments.tables import TABLES, Table, collect
+from experiments.table_spec import Table
+from experiments.tables import TABLES, collect
 from invertnas.errors import ArtefactError
 from invertnas.io import read_json, write_text
 
@@ -45,6 +46,7 @@ BENCH_ROWS = (
     ("thesis_work_s", "as many steps, no two rows of a batch alike", "{:.0f} s"),
 )
 Place = tuple[str, str]  # benchmark, data set
+KINDS = {"val": "val.", "test": "test"}  # of accuracies; a column without a value is left out
 
 
 def blocks(text: str) -> list[str]:
@@ -75,15 +77,17 @@ def compact_table(frame: pd.DataFrame, source: str = PAPER_NAME) -> str:
     several = any(len(found) > 1 for found in budgets.values())
     differ = not several and len({found[0] for found in budgets.values()}) > 1
     heads = [_head(place) + (f" ({budgets[place][0]} queries)" if differ else "") for place in places]
-    titles = [f"{head} {kind}" for head in heads for kind in ("val.", "test")]
-    optima = [value for benchmark, dataset in places for value in open_analysis(benchmark).optimum(dataset)]
-    shown = [f"{100 * value:.2f}" if value is not None else "–" for value in optima]
+    kinds = [(p, kind) for p in places for kind in KINDS if of_place[p][f"{kind}_mean"].notna().any()]
+    titles = [f"{heads[places.index(place)]} {KINDS[kind]}" for place, kind in kinds]
+    optima = {place: dict(zip(KINDS, open_analysis(place[0]).optimum(place[1]))) for place in places}
+    best = [optima[place][kind] for place, kind in kinds]
+    shown = [f"{100 * value:.2f}" if value is not None else "–" for value in best]
     first, ruler, blank = ("Method | Queries", "---|---:", " | ") if several else ("Method", "---", " ")
     lines = [f"| {first} | Trials | {' | '.join(titles)} |", f"|{ruler}|---:|{'---:|' * len(titles)}"]
     lines.append(f"| *Best of the labels* |{blank}| {' | '.join(shown)} |")
     for key, rows in frame.groupby(["queries", "method"] if several else ["method"], sort=False):
         name = " | ".join([title_of(str(key[-1])), *map(str, key[:-1])])
-        lines.append(f"| {name} | {_trials(rows)} | {' | '.join(_cells(rows, places))} |")
+        lines.append(f"| {name} | {_trials(rows)} | {' | '.join(_cells(rows, kinds))} |")
     labels = "; ".join(dict.fromkeys(frame["labels"]))
     partly = "A test accuracy is given where every trial has one." if frame["test_mean"].isna().any() else ""
     notes = [f"Percent, {SPREAD}; in brackets the {source}.", partly, SOURCE_NOTES[source], f"Labels: {labels}."]
@@ -99,9 +103,9 @@ def _trials(rows: pd.DataFrame) -> str:
     return "–".join(str(n) for n in sorted(set(rows["trials"])))
 
 
-def _cells(rows: pd.DataFrame, places: Sequence[Place]) -> list[str]:
+def _cells(rows: pd.DataFrame, kinds: Sequence[tuple[Place, str]]) -> list[str]:
     by_place = rows.set_index(["benchmark", "dataset"])
-    return [_cell(by_place, place, kind) for place in places for kind in ("val", "test")]
+    return [_cell(by_place, place, kind) for place, kind in kinds]
 
 
 def _cell(rows: pd.DataFrame, place: Place, kind: str) -> str:

@@ -23,7 +23,8 @@ from experiments.pool import run_all
 from experiments.quality import write_quality
 from experiments.records import longest_or
 from experiments.runner import SearchTask
-from experiments.tables import TABLES, Place, Row, Table, collect, grid, table_named
+from experiments.table_spec import Place, Row, Table
+from experiments.tables import TABLES, collect, grid, table_named
 from invertnas.errors import BudgetError, ConfigError, OutOfDomainError
 from invertnas.presets import DEFAULT, MIXED, PRESETS
 

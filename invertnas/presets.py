@@ -157,7 +157,7 @@ _MIXED = tuple(
     dataclasses.replace(base, name=base.name + MIXED, inn={**base.inn, "matmul_dtype": "bfloat16"})
     for base in (_FAST, _PAPER, _THESIS)
 )
-PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _PAPER_FILL, _THESIS, *_VARIANTS, *_ABLATIONS, *_MIXED)}
+PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, _PAPER_FILL, *_VARIANTS, *_ABLATIONS, *_MIXED)}
 DEFAULT = _FAST.name
 REMEDIES = tuple(chosen.name for chosen in _VARIANTS)
 _OF_PAPER = (

@@ -17,7 +17,8 @@ from experiments.initial import BARE_INIT
 from experiments.methods import METHODS
 from experiments.records import at_budget, finished, longest_or, read_searches, rounds_within, search_folder, variants
 from experiments.runner import run_search
-from experiments.tables import TABLES, Place, Row, Table, collect, grid, table_named
+from experiments.table_spec import Place, Row, Table
+from experiments.tables import TABLES, collect, grid, table_named
 from invertnas.benchmarks.nasbench201 import NASBench201, NASBench201Analysis
 from invertnas.errors import ArtefactError, BudgetError, ConfigError
 from invertnas.io import read_json, write_json

@@ -24,7 +24,8 @@ from experiments.paper import (
 )
 from experiments.plots import COLOURS, plot_curves, plot_table
 from experiments.records import search_folder
-from experiments.tables import TABLES, Place, Row, Table, collect
+from experiments.table_spec import Place, Row, Table
+from experiments.tables import TABLES, collect
 from invertnas.benchmarks.nasbench101 import OFFICIAL_OPTIMUM
 from invertnas.benchmarks.nasbench201 import NASBench201Analysis
 from invertnas.io import write_json

@@ -16,7 +16,8 @@ from experiments.methods import variant_name
 from experiments.paper import ALIGNFLOW_NAME, INITIAL_KL, PAPER_NAME, PRINTED, TABLE4_NAME, printed_value
 from experiments.rank_divergence import divergences
 from experiments.reference import reference_accuracies
-from experiments.tables import TABLES, Place
+from experiments.table_spec import Place
+from experiments.tables import TABLES
 from invertnas.benchmarks.nasbench201 import NASBench201Analysis
 from invertnas.initial import RandomInitial
 from invertnas.spaces import ArchSpec
