@@ -25,7 +25,7 @@ NOTES = (
     "distinct ones never queried before, of all decoded. Decoded: graphs per round, which depends on the setting",
     "(a round ends with enough new candidates), and the more are decoded, the fewer of them are new.",
     "Filled: architectures per search that joined where a round had fewer candidates than it queries: neighbours of",
-    "the best. All of them are queried as they come, with *_fill those with the highest predictions.",
+    "the best. Of them the predictions choose those to query, with *_blind they are queried as they come.",
 )
 
 

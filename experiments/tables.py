@@ -30,7 +30,7 @@ _BASELINES = tuple(Row(method, budgets=(192,)) for method in METHODS if not is_i
 _OURS = (Row(SINGLE), Row(ENSEMBLE))
 _PAPERS = tuple(
     Row(method, name, optional=True)
-    for method, name in ((SINGLE, "paper"), (SINGLE, "paper_fill"), (ENSEMBLE, "paper"))
+    for method, name in ((SINGLE, "paper"), (SINGLE, "paper_blind"), (ENSEMBLE, "paper"), (ENSEMBLE, "paper_blind"))
 )
 _STARTS = tuple(Row(method, init=init, optional=True) for method in (SINGLE, ENSEMBLE) for init in INITS[1:])
 _EVERY = (*_BASELINES, *_OURS, *_STARTS, *_PAPERS)
@@ -109,7 +109,7 @@ _ALL = (
     Table(
         "table16",
         "Table 16: candidates of the inverse path",
-        (Row(ENSEMBLE), Row(ENSEMBLE, "fast_z"), *_PAPERS),
+        (Row(ENSEMBLE), Row(ENSEMBLE, "fast_z", optional=True), Row(ENSEMBLE, "fast_z_blind"), *_PAPERS),
         (*_nb201((192,)), _NB101, _NB301),
         trials=3,
         report="quality",
