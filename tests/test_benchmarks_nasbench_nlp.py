@@ -106,6 +106,7 @@ def test_mean_over_runs_counts_diverged_ones(tmp_path: Path) -> None:
     assert benchmark.query(GRU, "ptb") == pytest.approx(1 - np.log(10_000) / 100)
     assert analysis.test_accuracy(PLAIN, "ptb") == pytest.approx(1 - (8.5 + np.log(10_000)) / 300)
     assert analysis.origin == "official logs" and analysis.logged() == (PLAIN, GRU)
+    assert NASBenchNLP(1, path).labels == "official logs + surrogate"
 
 
 def test_repeats_are_free_and_the_budget_holds() -> None:

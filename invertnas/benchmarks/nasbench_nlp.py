@@ -73,9 +73,18 @@ class NASBenchNLP:
 
     @property
     def labels(self) -> str:
-        """Where the accuracies come from: "tabular + surrogate", "surrogate", or the same with "official"."""
+        """Where the accuracies come from: "tabular + surrogate", "surrogate", or the same with "official".
+
+        Runs of the official logs are called so in place of "tabular".
+
+        Raises:
+            DataMissingError, ArtefactError: if the table is missing or damaged.
+        """
         kind = SURROGATE if self._official is None else f"{OFFICIAL} nbnlp_v01"
-        return f"{TABULAR} + {kind}" if self._table else kind
+        if self._table is None:
+            return kind
+        origin = _origin(self._table)
+        return f"{TABULAR if origin == ORIGINS[0] else origin} + {kind}"
 
     def query(self, arch: ArchSpec, dataset: str) -> float:
         """1 - validation loss / 100 after 50 epochs; a repeated question is free.
@@ -122,7 +131,7 @@ class NASBenchNLPAnalysis:
     @property
     def origin(self) -> str:
         """Where the logs come from: "collected logs" or "official logs"."""
-        return str(_read(self._path)["origin"])
+        return _origin(self._path)
 
     def validation_accuracy(self, arch: ArchSpec, dataset: str) -> float | None:
         """1 - mean validation loss / 100 of a logged cell, None for others. Raises OutOfDomainError."""
@@ -184,6 +193,11 @@ def _means(path: Path, column: str) -> MappingProxyType[str, float]:
     sums = np.bincount(arrays["cell_of_run"], runs)
     means = sums / np.bincount(arrays["cell_of_run"])
     return MappingProxyType(dict(zip(arrays["cells"].astype(str).tolist(), means.tolist())))
+
+
+@functools.lru_cache(maxsize=4)
+def _origin(path: Path) -> str:
+    return str(_read(path)["origin"])
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
