@@ -22,6 +22,7 @@ class CandidatePool:
 
     Attributes:
         archs: distinct architectures not queried before, by identity or isomorphism class.
+        keys: identities or classes of all valid graphs decoded.
         decoded: graphs decoded from the inverse path, or sampled where it is replaced.
         valid: of these, valid ones.
         unique: of these, distinct ones (within the round).
@@ -33,6 +34,7 @@ class CandidatePool:
     """
 
     archs: dict[str, ArchSpec] = dataclasses.field(default_factory=dict)
+    keys: set[str] = dataclasses.field(default_factory=set)
     decoded: int = 0
     valid: int = 0
     unique: int = 0
@@ -44,7 +46,11 @@ class CandidatePool:
 
     def diagnostics(self) -> dict[str, Any]:
         """Counts, and validity, uniqueness and novelty as shares of all decoded graphs."""
-        counts = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "archs"}
+        counts = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in ("archs", "keys")
+        }
         shares = {"validity": self.valid, "uniqueness": self.unique, "novelty": self.novel}
         return counts | {name: value / max(self.decoded, 1) for name, value in shares.items()}
 
@@ -84,23 +90,10 @@ def generate_candidates(
     """
     key_of = space.identity if config.unique_by == "identity" else space.isomorphism_class
     known = {key_of(arch) for arch in (*labelled.archs, *failed)}
-    seen = np.array(labelled.accuracies, np.float32)
-    pool, distinct = CandidatePool(), set[str]()
+    pool, seen = CandidatePool(), np.array(labelled.accuracies, np.float32)
     while pool.tries < config.max_retries and len(pool.archs) < config.wanted:
-        decoded = _proposals(space, surrogate, pool, config, seen, rng)
-        before = len(pool.archs)
-        valid = [arch for arch in decoded if arch is not None]
-        for arch in valid:
-            key = key_of(arch)
-            distinct.add(key)
-            if key not in known:
-                pool.archs.setdefault(key, arch)
-        pool.tries += 1
-        pool.decoded += len(decoded)
-        pool.valid += len(valid)
-        if config.escalate == "always" or len(pool.archs) == before:
-            pool.escalations += 1
-    pool.unique, pool.novel = len(distinct), len(pool.archs)
+        _add_try(pool, _proposals(space, surrogate, pool, config, seen, rng), config, known, key_of)
+    pool.unique, pool.novel = len(pool.keys), len(pool.archs)
     best = sorted(range(len(labelled)), key=lambda i: -labelled.accuracies[i])
     incumbents = [labelled.archs[i] for i in best]
     _add_neighbours(pool, space, incumbents[: config.mutate_top], known, key_of)
@@ -109,6 +102,22 @@ def generate_candidates(
         least = max(least, config.wanted)
     _fill(pool, space, incumbents, known, key_of, least, rng)
     return pool
+
+
+def _add_try(
+    pool: CandidatePool, decoded: Sequence[ArchSpec | None], config: CandidateConfig, known: set[str], key_of: KeyOf
+) -> None:
+    before, valid = len(pool.archs), [arch for arch in decoded if arch is not None]
+    for arch in valid:
+        key = key_of(arch)
+        pool.keys.add(key)
+        if key not in known:
+            pool.archs.setdefault(key, arch)
+    pool.tries += 1
+    pool.decoded += len(decoded)
+    pool.valid += len(valid)
+    if config.escalate == "always" or len(pool.archs) == before:
+        pool.escalations += 1
 
 
 def _proposals(
