@@ -86,7 +86,7 @@ def _cell(row: pd.Series, metric: str) -> str:
 
 def plot_quality(path: Path, benchmark: str, dataset: str, frame: pd.DataFrame) -> None:
     """Three panels over the rounds of a search, a line per setting: the mean over trials."""
-    figure, panels = new_figure((10.0, 3.4), columns=len(METRICS))
+    figure, panels = new_figure((10.0, 3.8), columns=len(METRICS))
     colours = colours_of([str(method) for method in frame["method"].unique()])
     for metric, axes in zip(METRICS, panels):
         for (method, group), colour in zip(frame.groupby("method", sort=False), colours):
@@ -99,7 +99,8 @@ def plot_quality(path: Path, benchmark: str, dataset: str, frame: pd.DataFrame) 
             axes.set_yscale("symlog", linthresh=0.1)  # from zero over the paper's 0.3 % to ours
         axes.set_ylim(0, 105)
         axes.grid(alpha=0.3)
-    panels[0].legend(fontsize=8, loc="lower left")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc="outside lower center", ncols=3)
     title = f"{DATASET_TITLES.get(dataset, dataset)} ({benchmark_title(benchmark)})"
     figure.suptitle(f"{title}: what the inverse path decodes")
     save(figure, path)
