@@ -207,8 +207,8 @@ PRINTED: dict[str, dict[tuple[str, str, str, int], PaperValue]] = {
 # What a reader must know of a source's numbers, for below a table.
 SOURCE_NOTES = {
     PAPER_NAME: "The paper's numbers of ten INNs are those of its Table 4 for the row's initial set (it names no "
-    "number of queries there); its other numbers of InvertNAS, the single INN's among them, are from AlignFlow's, "
-    "the start of its method.",
+    "number of queries there); its other numbers of InvertNAS are taken to be from AlignFlow's, the start of its "
+    "method, though it names none for the single INN.",
     ALIGNFLOW_NAME: "The paper's numbers of InvertNAS are from AlignFlow's initial sets.",
     THESIS_NAME: "",
     TABLE4_NAME: "",
