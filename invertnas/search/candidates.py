@@ -22,10 +22,9 @@ class CandidatePool:
 
     Attributes:
         archs: distinct architectures not queried before, by identity or isomorphism class.
-        keys: identities or classes of all valid graphs decoded.
         decoded: graphs decoded from the inverse path, or sampled where it is replaced.
         valid: of these, valid ones.
-        unique: of these, distinct ones (within the round).
+        keys: of these, identities or classes of the distinct ones (within the round).
         novel: of these, never queried before.
         tries: tries made.
         escalations: how often the noise grew.
@@ -34,15 +33,19 @@ class CandidatePool:
     """
 
     archs: dict[str, ArchSpec] = dataclasses.field(default_factory=dict)
-    keys: set[str] = dataclasses.field(default_factory=set)
     decoded: int = 0
     valid: int = 0
-    unique: int = 0
+    keys: set[str] = dataclasses.field(default_factory=set)
     novel: int = 0
     tries: int = 0
     escalations: int = 0
     neighbours: int = 0
     random: int = 0
+
+    @property
+    def unique(self) -> int:
+        """Distinct valid graphs decoded."""
+        return len(self.keys)
 
     def diagnostics(self) -> dict[str, Any]:
         """Counts, and validity, uniqueness and novelty as shares of all decoded graphs."""
@@ -51,6 +54,7 @@ class CandidatePool:
             for field in dataclasses.fields(self)
             if field.name not in ("archs", "keys")
         }
+        counts["unique"] = self.unique
         shares = {"validity": self.valid, "uniqueness": self.unique, "novelty": self.novel}
         return counts | {name: value / max(self.decoded, 1) for name, value in shares.items()}
 
@@ -93,7 +97,7 @@ def generate_candidates(
     pool, seen = CandidatePool(), np.array(labelled.accuracies, np.float32)
     while pool.tries < config.max_retries and len(pool.archs) < config.wanted:
         _add_try(pool, _proposals(space, surrogate, pool, config, seen, rng), config, known, key_of)
-    pool.unique, pool.novel = len(pool.keys), len(pool.archs)
+    pool.novel = len(pool.archs)
     best = sorted(range(len(labelled)), key=lambda i: -labelled.accuracies[i])
     incumbents = [labelled.archs[i] for i in best]
     _add_neighbours(pool, space, incumbents[: config.mutate_top], known, key_of)
