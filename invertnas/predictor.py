@@ -142,11 +142,16 @@ class InvertiblePredictor:
     def uncertainty(self, archs: Sequence[ArchSpec]) -> FloatArray:
         """Standard deviations (B,) of the predicted accuracies, as fractions; see `PredictorConfig.uncertainty`.
 
+        Members whose prediction is not finite are left out, as in `predict`; NaN where none is.
+
         Raises:
             ConfigError: of the Gaussian process before a fit.
         """
         if self.config.uncertainty == "members":
-            return self.predict(archs)[1].std(axis=0)
+            members = self.predict(archs)[1]
+            finite = np.isfinite(members)
+            members[~finite] = np.nan
+            return members.std(axis=0, where=finite | ~finite.any(axis=0))
         if self._process is None:
             raise ConfigError("got no labels for the Gaussian process; expected fit before uncertainty")
         return self._process.predict(self._latents(archs))[1].astype(np.float32)

@@ -248,6 +248,7 @@ def test_non_finite_member_is_left_out(gvae: GVAE) -> None:
     mean, broken = model.predict(archs)
     assert np.isnan(broken[1]).all()
     np.testing.assert_allclose(mean, (members[0] + members[2]) / 2, rtol=1e-4)  # equal weights before a fit
+    np.testing.assert_allclose(model.uncertainty(archs), members[[0, 2]].std(axis=0), rtol=1e-4, atol=1e-7)
     latents = model.invert_latents(TARGETS, z_std=1.0, rng=np.random.default_rng(0))
     assert np.isfinite(latents).all()
     model.weights = np.array([0.0, 1.0, 0.0])  # what is left weighs nothing
@@ -260,6 +261,8 @@ def test_no_finite_member_predicts_no_number(gvae: GVAE) -> None:
         variable.assign(np.full(variable.shape, np.nan, np.float32))
     mean, members = model.predict(labelled(5).archs)
     assert np.isnan(members).all() and np.isnan(mean).all() and mean.dtype == np.float32
+    spread = model.uncertainty(labelled(5).archs)
+    assert np.isnan(spread).all() and spread.dtype == np.float32
 
 
 def test_mean_aggregation(gvae: GVAE) -> None:
