@@ -2,7 +2,7 @@
 
 The paper gives neither formula nor units, so here is ours in full.
 
-Rank. Within a fixed reference (all cells of NAS-Bench-101 and -201; elsewhere a seeded uniform sample, see
+Rank. Within a fixed reference (all cells of NAS-Bench-101 and -201; elsewhere a seeded random sample, see
 `experiments.reference`), an architecture with validation accuracy a has rank
 r = (#{better} + #{equal} / 2) / M in [0, 1]: 0 is best, and uniform sampling gives uniform ranks.
 

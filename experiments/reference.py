@@ -13,7 +13,7 @@ from invertnas.initial.base import RandomInitial
 from invertnas.io import read_arrays, write_arrays
 
 FloatArray = npt.NDArray[np.float64]
-SAMPLE, SEED = 10_000, 1_000_000  # distinct uniform samples, of a seed that no trial has
+SAMPLE, SEED = 10_000, 1_000_000  # distinct random samples, of a seed that no trial has
 
 
 def reference_accuracies(benchmark: str, dataset: str, out: Path) -> FloatArray:

@@ -1,4 +1,4 @@
-"""What an initial strategy is, and the one that needs nothing: uniform samples."""
+"""What an initial strategy is, and the one that needs nothing: random samples."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class InitialStrategy(Protocol):
 
 
 class RandomInitial:
-    """Uniform samples of the space; implements `InitialStrategy`, but for the last error."""
+    """Distinct random samples, by `SearchSpace.sample`; implements `InitialStrategy`, but for the last error."""
 
     name = "random"
 
