@@ -22,9 +22,9 @@ NOTES = (
     "Percent, mean ± standard deviation over all rounds of all trials (dividing by their number); in brackets the",
     "paper's average of one search.",
     "Validity: valid of all decoded graphs. Uniqueness: distinct ones within the round, of the valid. Novelty:",
-    "distinct ones never queried before, of all decoded. (The paper's words allow other denominators: its novelty on",
-    "NAS-Bench-301 is above its uniqueness, which here it cannot be.) Decoded: graphs per round, which depends on the setting",
-    "(a round ends with enough new candidates), and the more are decoded, the fewer of them are new.",
+    "distinct ones never queried before, of all decoded. (The paper's words allow other denominators: its novelty",
+    "on NAS-Bench-301 is above its uniqueness.) Decoded: graphs per round, which depends on the setting (a round",
+    "ends with enough new candidates), and the more are decoded, the fewer of them are new.",
     "Filled: architectures per search that joined where a round had fewer candidates than it queries: neighbours of",
     "the best. Of them the predictions choose those to query, with *_blind they are queried as they come.",
 )

@@ -98,8 +98,8 @@ _ALL = (
         (_NB101, *_nb201((150,), (192,)), _NB301, _NBNLP),
         source=TABLE4_NAME,
         report="initial",
-        note="The paper's accuracies are the ensemble's. It has a row where it was searched, for which this target asks "
-        "only with METHODS=invertnas.",
+        note="The paper's accuracies are the ensemble's. It has a row where it was searched, for which this target "
+        "asks only with METHODS=invertnas.",
     ),
     Table(
         "table6",
