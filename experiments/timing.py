@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -232,19 +232,22 @@ def bench_search(
         "rounds_measured": float(len(records)),
     }
     if len(records) < total - 1:
-        result["extrapolated_s"] = wall_s + rest_s(seconds, total - 1)
+        result["extrapolated_s"] = wall_s + rest_s(records, total - 1)
     return result
 
 
-def rest_s(seconds: Sequence[float], total: int) -> float:
-    """Seconds of the rounds from `len(seconds)` to `total`, by a straight line through rounds 2 and later.
+def rest_s(records: Sequence[Mapping[str, Any]], total: int) -> float:
+    """Seconds of the rounds from `len(records)` to `total`, by rounds 2 and later (0 is the initial fit, 1 traces).
 
-    Round 0 is the initial fit and round 1 traces; a mean stands for the line below three rounds, and
-    no round is taken to be faster than the fastest measured.
+    Steps per pass follow a straight line, since the labels do. Passes, which end by early stopping, seconds per step
+    and seconds of the candidates are medians.
     """
-    later = np.array(seconds[2:])
-    slope, base = np.polyfit(np.arange(2, len(seconds)), later, 1) if len(later) > 2 else (0.0, later.mean())
-    return float(np.maximum(base + slope * np.arange(len(seconds), total), later.min()).sum())
+    rounds, later = np.arange(len(records)), records[2:]
+    steps, passes = (np.array([record["fit"][name] for record in later], float) for name in ("steps", "epochs"))
+    fit_s, candidates_s = (np.array([record[name] for record in later]) for name in ("fit_s", "candidates_s"))
+    slope, base = np.polyfit(rounds[2:], steps / passes, 1) if len(later) > 1 else (0.0, float((steps / passes)[0]))
+    steps_ahead = np.median(passes) * (base + slope * np.arange(len(records), total))
+    return float((np.median(fit_s / steps) * steps_ahead + np.median(candidates_s)).sum())
 
 
 def peak_rss_gb() -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from experiments.timing import StepBench, median_s, rest_s, to_markdown
@@ -28,11 +30,16 @@ def test_gradients_of_fresh_weights_are_those_of_the_plain_step() -> None:
     assert measured["plain_step_s"] > 0
 
 
-def test_extrapolation_follows_a_straight_line() -> None:
-    """Rounds 0 and 1 are left out of the line: the initial fit, and tracing."""
-    assert rest_s([50.0, 9.0, 2.0, 3.0, 4.0], total=8) == pytest.approx(5.0 + 6.0 + 7.0)
-    assert rest_s([50.0, 9.0, 4.0, 3.0, 2.0], total=6) == pytest.approx(2.0)  # never below the fastest seen
-    assert rest_s([50.0, 9.0, 2.0], total=5) == pytest.approx(2 * 2.0)
+def _record(fit_s: float, candidates_s: float, epochs: int, steps: int) -> dict[str, Any]:
+    return {"fit_s": fit_s, "candidates_s": candidates_s, "fit": {"epochs": epochs, "steps": steps}}
+
+
+def test_extrapolation_grows_with_the_steps_of_a_pass() -> None:
+    """Rounds 0 and 1 are left out: the initial fit, and tracing."""
+    first = [_record(50.0, 9.0, 60, 60), _record(20.0, 9.0, 60, 60)]
+    known = [_record(2.0, 1.0, 4, 4 * 10), _record(2.4, 1.0, 4, 4 * 12), _record(7.0, 1.0, 10, 10 * 14)]
+    assert rest_s(first + known, total=7) == pytest.approx(4 * (16 + 18) * 0.05 + 2 * 1.0)
+    assert rest_s(first + known[:1], total=5) == pytest.approx(2 * (2.0 + 1.0))  # one round shows no growth
 
 
 def test_median_leaves_the_warm_up_out() -> None:
