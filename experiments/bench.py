@@ -13,6 +13,7 @@ from absl import app, flags
 
 from experiments import cli
 from experiments.cores import share_cores
+from experiments.step_parts import bench_parts
 from experiments.timing import bench_growth, bench_search, bench_step, machine, peak_rss_gb, to_markdown
 from invertnas.io import read_json, write_json
 from invertnas.presets import DEFAULT
@@ -40,6 +41,7 @@ def main(argv: Sequence[str]) -> None:
         record |= {"search_paper_s_extrapolated": paper["extrapolated_s"], "search_paper": paper}
         record["search_paper_peak_rss_gb"] = peak_rss_gb()
     record |= bench_step()
+    record |= bench_parts(record["matmul_peak_gflops"])
     if not FLAGS.quick:
         record |= bench_growth()
     path = Path(FLAGS.out) / "bench.json"

@@ -42,6 +42,9 @@ BENCH_ROWS = (
     ("step_gflops", "arithmetic rate of the step", "{:.0f} GFLOP/s"),
     ("matmul_peak_gflops", "rate of a large matrix product", "{:.0f} GFLOP/s"),
     ("share_of_peak", "share", "{:.2f}"),
+    ("products_s", "the step's matrix products alone", "{:.3f} s"),
+    ("products_share_of_peak", "their share", "{:.2f}"),
+    ("update_s", "its update of 25 million weights alone", "{:.3f} s"),
     ("thesis_fits_s", "the fits on which the thesis code took 1,371 s, tracing included in both", "{:.0f} s"),
     ("thesis_work_s", "as many steps, no two rows of a batch alike", "{:.0f} s"),
 )

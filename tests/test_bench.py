@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from experiments.step_parts import products_alone
 from experiments.timing import StepBench, median_s, rest_s, to_markdown
 
 
 def test_operations_of_a_step() -> None:
     kernels = 8 * (64 * 256 + 4 * 256 * 256 + 256 * 128)  # 4 couplings of 2 subnets at dimension 128
     assert StepBench(members=1, batch=4).gflop == pytest.approx(2 * 3 * 2 * kernels * 4 / 1e9)
+
+
+def test_products_alone_are_all_products_of_a_step() -> None:
+    bench = StepBench(members=2, batch=4)
+    multiply = products_alone(bench)
+    assert np.isfinite(multiply().numpy()).all()
+    operations = multiply.get_concrete_function().graph.get_operations()
+    products = [op for op in operations if op.type.startswith("BatchMatMul")]
+    common = [op.inputs[0].shape[1 if op.get_attr("adj_x") else 2] for op in products]
+    counted = sum(2 * inner * op.outputs[0].shape.num_elements() for inner, op in zip(common, products))
+    assert counted / 1e9 == pytest.approx(bench.gflop)
 
 
 def test_a_step_trains_and_a_validation_does_not() -> None:
