@@ -74,7 +74,7 @@ def search(gvae: invertnas.GVAE, queries: int = 40, seed: int = 0) -> dict[str, 
     """Accuracies of the architectures queried, in order, by their strings; the first ten are random."""
     space, chosen = OwnSpace(), invertnas.preset("fast", OwnSpace.name)
     inn = invertnas.INNConfig(gvae.config.flat_dim, members=5, layers=2, hidden_layers=1, hidden=64)
-    fit, settings = replace(chosen.train, steps_per_epoch=100), replace(chosen.search, initial=10, keep=10)
+    fit, settings = replace(chosen.train, steps_per_epoch=300), replace(chosen.search, initial=10, keep=10, batch=3)
     predictor = invertnas.InvertiblePredictor(space, gvae, inn, fit, chosen.predictor, seed=seed)
     optimizer, found = invertnas.InvertNAS(space, predictor, settings, seed=seed), dict[str, float]()
     while len(found) < queries:
