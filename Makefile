@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.invertnas_installed
-SOURCES := invertnas experiments tests
+SOURCES := invertnas experiments examples tests
 BLACK := $(BIN)/python -m black --line-length 120
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -59,7 +59,7 @@ $(STAMP): requirements.txt setup.cfg pyproject.toml
 	@touch $@
 
 # One script for every table; only the variables that are set reach it.
-table = $(BIN)/python -m experiments.table --table=$@ $(call flag,trials,TRIALS) $(call flag,dataset,DATASETS) \
+table = $(BIN)/python -m experiments.tables --table=$@ $(call flag,trials,TRIALS) $(call flag,dataset,DATASETS) \
 	$(call flag,benchmark,BENCHMARKS) $(call flag,init,INIT) $(call flag,kl_only,KL_ONLY) \
 	$(call flag,methods,METHODS) $(call flag,preset,PRESET) $(call flag,queries,QUERIES) \
 	$(call flag,seed,SEED) $(call flag,out,OUT) $(call flag,jobs,JOBS) $(call flag,members,MEMBERS)
@@ -117,7 +117,7 @@ tradeoff: $(STAMP) ## Cost against accuracy over all settings searched, and the 
 
 # Weights, scores and results go below WORK; PRETRAINED and OUT name other folders.
 all_nb201: $(STAMP) ## From nothing on NAS-Bench-201: GVAE, proxy, AlignFlow, searches, table; EPOCHS= TRIALS= WORK=.
-	$(BIN)/python -m experiments.all_nb201 $(call flag,work,WORK) $(call flag,pretrained,PRETRAINED) \
+	$(BIN)/python -m experiments.pretrain.pipeline $(call flag,work,WORK) $(call flag,pretrained,PRETRAINED) \
 		$(call flag,out,OUT) $(call flag,epochs,EPOCHS) $(call flag,alignflow_epochs,ALIGNFLOW_EPOCHS) \
 		$(call flag,cells,CELLS) \
 		$(call flag,init,INIT) $(call flag,methods,METHODS) $(call flag,dataset,DATASETS) \
@@ -128,19 +128,19 @@ figures: $(STAMP) ## Regression, inversion and latent map of FIGURES= on DATASET
 		$(call flag,preset,PRESET) $(call flag,init,INIT) $(call flag,seed,SEED) $(call flag,out,OUT)
 
 ability: $(STAMP) ## What the GVAEs' decoders make of held-out graphs and of samples from a prior.
-	$(BIN)/python -m experiments.ability $(call flag,seed,SEED) $(call flag,out,OUT)
+	$(BIN)/python -m experiments.studies.ability $(call flag,seed,SEED) $(call flag,out,OUT)
 
 own_space: $(STAMP) ## Example: define a small search space, pretrain its GVAE, search it.
-	$(BIN)/python -m experiments.own_space
+	$(BIN)/python -m examples.own_space
 
 bench: $(STAMP) ## Time steps, rounds and searches on this machine; appends to results/bench.json.
-	$(BIN)/python -m experiments.bench $(call flag,out,OUT)
+	$(BIN)/python -m experiments.speed $(call flag,out,OUT)
 
 readme: $(STAMP) ## Put the measured tables into README.md.
-	$(BIN)/python -m experiments.readme
+	$(BIN)/python -m experiments.tables.readme
 
 # SETTING=paper trains as the paper does; the default is sized for two CPU cores.
-pretrain = $(BIN)/python -m experiments.pretrain_gvae --space=$(SPACE_$(@:pretrain_%=%)) $(call flag,seed,SEED) \
+pretrain = $(BIN)/python -m experiments.pretrain.gvae --space=$(SPACE_$(@:pretrain_%=%)) $(call flag,seed,SEED) \
 	$(call flag,setting,SETTING) $(call flag,epochs,EPOCHS)
 
 pretrain_nb101: $(STAMP) ## Pretrain the GVAE of NAS-Bench-101 and write it to pretrained/; SEED= SETTING= EPOCHS=.
@@ -155,7 +155,7 @@ pretrain_nb301: $(STAMP) ## Pretrain the GVAE of NAS-Bench-301 and write it to p
 pretrain_nbnlp: $(STAMP) ## Pretrain the GVAE of NAS-Bench-NLP and write it to pretrained/; SEED= SETTING= EPOCHS=.
 	$(pretrain)
 
-align = $(BIN)/python -m experiments.train_alignflow --space=$(SPACE_$(@:train_alignflow_%=%)) \
+align = $(BIN)/python -m experiments.pretrain.alignflow --space=$(SPACE_$(@:train_alignflow_%=%)) \
 	$(call flag,seed,SEED) $(call flag,epochs,EPOCHS)
 
 train_alignflow_nb101: $(STAMP) ## Train AlignFlow of NAS-Bench-101 and write it to pretrained/; SEED= EPOCHS=.
@@ -171,10 +171,10 @@ train_alignflow_nbnlp: $(STAMP) ## Train AlignFlow of NAS-Bench-NLP and write it
 	$(align)
 
 alignflow_sweep: $(STAMP) ## Sweep the settings of AlignFlow that the paper leaves open, on NAS-Bench-201.
-	$(BIN)/python -m experiments.alignflow_sweep $(call flag,epochs,EPOCHS) $(call flag,out,OUT)
+	$(BIN)/python -m experiments.studies.alignflow_sweep $(call flag,epochs,EPOCHS) $(call flag,out,OUT)
 
 # The full space, then the reduced one; what is finished is not scored again. One process takes one core.
-score = $(BIN)/python -m experiments.score_proxy --space=$(SPACE_$(@:proxy_%=%)) $(call flag,proxy,PROXY_NAME) \
+score = $(BIN)/python -m experiments.pretrain.proxy_scores --space=$(SPACE_$(@:proxy_%=%)) $(call flag,proxy,PROXY_NAME) \
 	$(call flag,count,COUNT) $(call flag,seed,SEED) $(call flag,out,OUT)
 
 proxy_nb101: $(STAMP) ## Score NAS-Bench-101 cells with NWOT, full and reduced space; COUNT= SEED= OUT= PROXY_NAME=.
@@ -194,18 +194,18 @@ proxy_nbnlp: $(STAMP) ## Score NAS-Bench-NLP cells with epsinas, full and reduce
 	$(score) --reduced
 
 data_nb101: $(STAMP) ## Build the NAS-Bench-101 table from TFRECORD=file (official); prints where to get it.
-	$(BIN)/python -m experiments.build_nb101 $(call flag,tfrecord,TFRECORD) $(call flag,known,KNOWN) \
+	$(BIN)/python -m experiments.benchmark_data.nb101.build $(call flag,tfrecord,TFRECORD) $(call flag,known,KNOWN) \
 		$(call flag,out,OUT)
 
 data_nb201: $(STAMP) ## Rebuild the NAS-Bench-201 table from CSV=file or PTH=file; OUT= to write elsewhere.
-	$(BIN)/python -m experiments.build_nb201 $(call flag,csv,CSV) $(call flag,pth,PTH) $(call flag,out,OUT)
+	$(BIN)/python -m experiments.benchmark_data.nb201 $(call flag,csv,CSV) $(call flag,pth,PTH) $(call flag,out,OUT)
 
 data_nbnlp: $(STAMP) ## Rebuild NAS-Bench-NLP from RECIPES= and CURVES=, or from the official LOGS=folder.
-	$(BIN)/python -m experiments.build_nbnlp $(call flag,recipes,RECIPES) $(call flag,curves,CURVES) \
+	$(BIN)/python -m experiments.benchmark_data.nbnlp.build $(call flag,recipes,RECIPES) $(call flag,curves,CURVES) \
 		$(call flag,logs,LOGS) $(call flag,out,OUT)
 
 data_nb301: $(STAMP) ## Verify the NAS-Bench-301 surrogate and refit its calibration; MODELS= checks official models.
-	$(BIN)/python -m experiments.build_nb301 $(call flag,source,SOURCE) $(call flag,models,MODELS) $(call flag,out,OUT)
+	$(BIN)/python -m experiments.benchmark_data.nb301.build $(call flag,source,SOURCE) $(call flag,models,MODELS) $(call flag,out,OUT)
 
 test: $(STAMP) ## Run the fast tests.
 	$(BIN)/python -m pytest

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from invertnas.gvae.train import GVAETrainer
     from invertnas.inn.config import INNConfig, INNTrainConfig
     from invertnas.inn.flow import FlowEnsemble
-    from invertnas.predictor import InvertiblePredictor
-    from invertnas.predictor_config import PredictorConfig
+    from invertnas.predictor.config import PredictorConfig
+    from invertnas.predictor.predictor import InvertiblePredictor
     from invertnas.presets import Preset, preset
     from invertnas.search.config import CandidateConfig, SearchConfig
-    from invertnas.search.invertnas import InvertNAS
+    from invertnas.search.optimizer import InvertNAS
     from invertnas.spaces.base import SearchSpace
     from invertnas.spaces.graph_space import GraphSpace
     from invertnas.spaces.nasbench201 import NASBench201Space
@@ -88,15 +88,15 @@ _HOMES = {
     "GraphSpace": "invertnas.spaces.graph_space",
     "INNConfig": "invertnas.inn.config",
     "INNTrainConfig": "invertnas.inn.config",
-    "InvertNAS": "invertnas.search.invertnas",
+    "InvertNAS": "invertnas.search.optimizer",
     "InvertNASError": "invertnas.errors",
-    "InvertiblePredictor": "invertnas.predictor",
+    "InvertiblePredictor": "invertnas.predictor.predictor",
     "NASBench201": "invertnas.benchmarks.nasbench201",
     "NASBench201Analysis": "invertnas.benchmarks.nasbench201",
     "NASBench201Space": "invertnas.spaces.nasbench201",
     "OutOfDomainError": "invertnas.errors",
     "OutputError": "invertnas.errors",
-    "PredictorConfig": "invertnas.predictor_config",
+    "PredictorConfig": "invertnas.predictor.config",
     "Preset": "invertnas.presets",
     "SearchConfig": "invertnas.search.config",
     "SearchExhaustedError": "invertnas.errors",

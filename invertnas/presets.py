@@ -24,7 +24,7 @@ from typing import Any
 
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig, INNTrainConfig
-from invertnas.predictor_config import PredictorConfig
+from invertnas.predictor.config import PredictorConfig
 from invertnas.search.config import CandidateConfig, SearchConfig
 
 

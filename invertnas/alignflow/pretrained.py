@@ -7,8 +7,8 @@ from typing import Any
 
 from invertnas.alignflow.config import AlignFlowConfig
 from invertnas.alignflow.model import AlignFlow
-from invertnas.artefacts import load_weights, read_description, save_model
 from invertnas.errors import ArtefactError
+from invertnas.files.artefacts import load_weights, read_description, save_model
 from invertnas.gvae.model import GVAE
 from invertnas.gvae.pretrained import NAMES, gvae_digest, gvae_paths
 from invertnas.spaces.base import SearchSpace

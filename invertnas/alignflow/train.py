@@ -14,11 +14,11 @@ from invertnas.alignflow.config import AlignFlowConfig, AlignFlowTrainConfig
 from invertnas.alignflow.losses import discriminator_loss, gaussian_nll, least_squares
 from invertnas.alignflow.model import FULL, AlignFlow
 from invertnas.errors import ArtefactError, ConfigError
-from invertnas.inn.adam import StackedAdam
-from invertnas.inn.linear import LinearTape
-from invertnas.io import read_arrays, sha256_arrays, write_arrays
+from invertnas.files.io import read_arrays, sha256_arrays, write_arrays
 from invertnas.seeding import generator, tf_seed
 from invertnas.spaces.spec import FloatArray, IntArray
+from invertnas.stacked.adam import StackedAdam
+from invertnas.stacked.tape import LinearTape
 from invertnas.training import Report, run_to_end
 
 TERMS = ("gan", "nll", "generator", "discriminator", "total")

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from invertnas.benchmarks.base import QueryLedger, QueryRecord
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError, OutOfDomainError
-from invertnas.io import read_arrays
+from invertnas.files.io import read_arrays
 from invertnas.spaces.nasbench201 import CELL_OPS, NUM_CELL_EDGES, NASBench201Space
 from invertnas.spaces.spec import ArchSpec
 
@@ -236,7 +236,7 @@ def _load(path: Path) -> _Table:
     if not path.is_file():
         raise DataMissingError(
             f"no NAS-Bench-201 table at {path}; reinstall invertnas or build it with "
-            "`python -m experiments.build_nb201 --pth NAS-Bench-201-v1_1-096897.pth`"
+            "`python -m experiments.benchmark_data.nb201 --pth NAS-Bench-201-v1_1-096897.pth`"
         )
     try:
         arrays = read_arrays(path)
@@ -259,7 +259,7 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Raise ArtefactError unless the arrays are a complete table."""
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
-        raise ArtefactError(f"{path} lacks {', '.join(missing)}; expected a table of experiments.build_nb201")
+        raise ArtefactError(f"{path} lacks {', '.join(missing)}; expected a table of experiments.benchmark_data.nb201")
     shapes = {name: arrays[name].shape for name in ("ops", "counts", "params", "n_seeds", "denominators")}
     wanted = (len(COLUMN_IMAGES),)
     expected = {"ops": (NUM_CELLS, NUM_CELL_EDGES), "counts": wanted + (NUM_CELLS,), "params": (NUM_CELLS,)}

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from invertnas.artefacts import load_weights, read_description, save_model
 from invertnas.errors import ArtefactError, ConfigError
+from invertnas.files.artefacts import load_weights, read_description, save_model
+from invertnas.files.io import sha256_arrays
 from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.model import GVAE
-from invertnas.io import sha256_arrays
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, GraphBatch
 

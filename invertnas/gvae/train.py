@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from invertnas.errors import ArtefactError, ConfigError
+from invertnas.files.io import read_arrays, sha256_arrays, write_arrays
 from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
 from invertnas.gvae.model import CHUNK, GVAE
-from invertnas.io import read_arrays, sha256_arrays, write_arrays
 from invertnas.seeding import generator, tf_seed
 from invertnas.spaces.spec import GraphBatch, IntArray
 from invertnas.training import Report, run_to_end

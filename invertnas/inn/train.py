@@ -9,13 +9,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from invertnas.errors import ConfigError
-from invertnas.inn.adam import StackedAdam
 from invertnas.inn.config import INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
-from invertnas.inn.linear import LinearTape
 from invertnas.inn.losses import latent_mmd, rank_weights, regression_loss, reverse_loss
 from invertnas.inn.schedule import Course, FitReport
 from invertnas.seeding import generator, tf_seed
+from invertnas.stacked.adam import StackedAdam
+from invertnas.stacked.tape import LinearTape
 
 FloatArray = npt.NDArray[np.float32]
 TERMS = ("reg", "rev", "latent", "total")

@@ -1,4 +1,4 @@
-"""Files of scored architectures: written by `experiments.score_proxy`, read by initial strategies.
+"""Files of scored architectures: written by `experiments.pretrain.proxy_scores`, read by initial strategies.
 
 An .npz holds `ops` (M, N) uint8, 255 for padding; `edges` (M, E) uint8, the bits of the upper triangle of each
 adjacency, row by row; `scores` (M,) float32; and `about`, a JSON text with space, proxy, whether the space is the
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from invertnas.errors import ArtefactError, DataMissingError, OutOfDomainError
-from invertnas.io import read_arrays, sha256_arrays, write_arrays
+from invertnas.files.io import read_arrays, sha256_arrays, write_arrays
 from invertnas.proxies.base import FloatArray
 from invertnas.spaces.spec import ArchSpec
 
@@ -102,7 +102,7 @@ def load_scores(space: str, proxy: str, *, reduced: bool, folder: Path = DATA) -
     path = score_path(space, proxy, reduced=reduced, folder=folder)
     if not path.is_file():
         flags = f"--space={space} --proxy={proxy}{' --reduced' if reduced else ''} --out={folder}"
-        raise DataMissingError(f"no scores at {path}; run `python -m experiments.score_proxy {flags}`")
+        raise DataMissingError(f"no scores at {path}; run `python -m experiments.pretrain.proxy_scores {flags}`")
     table = read_scores(path)
     wanted = {"space": space, "proxy": proxy, "reduced": reduced}
     found = {name: table.about[name] for name in wanted}

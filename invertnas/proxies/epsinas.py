@@ -11,8 +11,8 @@ An output without signal scores -inf:
   output: with the smaller constant they shrink to 1e-160, and what double precision still finds there ranks nothing;
 - its numbers differ by less than `ROUNDING` of the largest, which is rounding and no signal (so for a constant).
 
-How well it ranks, by `experiments.epsinas_quality`: on NAS-Bench-NLP Spearman 0.41 with the test accuracy of the
-5,846 logged cells of which no run diverged, but next to nothing among the best tenth, and the 50 highest scores are
+How well it ranks, by `experiments.studies.epsinas_quality`: on NAS-Bench-NLP Spearman 0.41 with the test accuracy of
+the 5,846 logged cells of which no run diverged, but next to nothing among the best tenth, and the 50 highest scores are
 worse than the average cell. 47 of them are cells whose new state 0 reads x only by way of another state: with the
 smaller constant their output is the fading of the initial state and little else. None of the settings tried on one
 half of the cells (constants, layers, biases, an initial state of 0, leaving out the first words) had both the
@@ -31,13 +31,13 @@ import numpy as np
 
 from invertnas.errors import ConfigError
 from invertnas.proxies.base import FloatArray
-from invertnas.proxies.constant_nb201 import constant_output
 from invertnas.proxies.images import NUM_IMAGES, image_batch
-from invertnas.proxies.recurrent import constant_outputs, embedding_sums
+from invertnas.proxies.networks.constant_nb201 import constant_output
+from invertnas.proxies.networks.recurrent import constant_outputs, embedding_sums
 from invertnas.proxies.tokens import ptb_tokens, zipf_tokens
-from invertnas.spaces import nlp_cell
 from invertnas.spaces.nasbench201 import NASBench201Space
-from invertnas.spaces.nasbench_nlp import NASBenchNLPSpace
+from invertnas.spaces.nasbench_nlp import cell as nlp_cell
+from invertnas.spaces.nasbench_nlp.space import NASBenchNLPSpace
 from invertnas.spaces.spec import ArchSpec
 
 ROUNDING = 1e-12

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
-from invertnas.io import read_arrays, sha256_arrays
+from invertnas.files.io import read_arrays, sha256_arrays
 
 IMAGES = Path(__file__).parent / "data" / "cifar10_images.npz"
 SHA256 = "f66bfecab9203910cd8d1aefd87a3a0b74994de6799b3bbbea8f462b21932876"

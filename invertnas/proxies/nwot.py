@@ -57,7 +57,7 @@ class NWOTConfig:
             raise ConfigError(f"got image_size={self.image_size}; expected 8, 16 or {SIZE}")
 
 
-# The networks that the benchmarks train, and ours for two CPU cores: `experiments.proxy_quality` measures both.
+# The networks that the benchmarks train, and ours for two CPU cores: `experiments.studies.proxy_quality` measures both.
 FULL = MappingProxyType(
     {
         "nasbench101": NWOTConfig(channels=128, cells=3, batch=128, image_size=32),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from invertnas.protocols import FloatArray, Labelled, Surrogate
 from invertnas.search.config import CandidateConfig
-from invertnas.search.protocols import FloatArray, Labelled, Surrogate
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 

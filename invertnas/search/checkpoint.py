@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from invertnas.errors import ArtefactError
-from invertnas.io import sha256_file
-from invertnas.search.protocols import Labelled, Surrogate
+from invertnas.files.io import sha256_file
+from invertnas.protocols import Labelled, Surrogate
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 

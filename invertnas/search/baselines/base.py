@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from invertnas.errors import ArtefactError, ConfigError, OutOfDomainError, SearchExhaustedError
-from invertnas.io import read_json, write_json
+from invertnas.files.io import read_json, write_json
 from invertnas.search.answers import checked_answers
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
@@ -71,7 +71,7 @@ class History:
 
 
 class Baseline(abc.ABC):
-    """Common part of the baselines; implements `invertnas.search.protocols.Optimizer`.
+    """Common part of the baselines; implements `invertnas.protocols.Optimizer`.
 
     A method provides `_propose` and, where it keeps more than the history, `_observe`, `_extra` and
     `_restore`. Every random decision draws from a stream named by the method, the purpose and a

@@ -1,0 +1,1 @@
+"""Building the benchmark tables that the package ships."""

@@ -1,0 +1,1 @@
+"""Building NAS-Bench-101's table."""

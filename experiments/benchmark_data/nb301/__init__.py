@@ -1,0 +1,1 @@
+"""Building NAS-Bench-301's files."""

@@ -1,0 +1,1 @@
+"""Building NAS-Bench-NLP's table and surrogate."""

@@ -1,0 +1,1 @@
+"""What every script needs: flags and errors, cores, plotting style."""

@@ -1,0 +1,1 @@
+"""Figures of the predictor and of a search: python -m experiments.figures."""

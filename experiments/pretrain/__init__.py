@@ -1,0 +1,1 @@
+"""What is trained or scored once for each space and then shipped."""

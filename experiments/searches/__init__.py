@@ -1,0 +1,1 @@
+"""Searches by name: methods, one run, many runs, records."""

@@ -1,0 +1,123 @@
+"""Every search method by name: data for the runner, one factory each (heavy imports inside)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.searches.baselines import build_baseline
+from experiments.searches.initial import BARE_INIT, FILES, INIT_TITLES, initial_files, open_initial
+from invertnas.errors import ConfigError
+from invertnas.presets import DEFAULT, Preset, preset
+from invertnas.protocols import Optimizer
+from invertnas.spaces.base import SearchSpace
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodArguments:
+    """What a factory gets.
+
+    Attributes:
+        space: the search space.
+        budget: total queries.
+        preset: name of the InvertNAS preset; baselines have published settings only.
+        members: flows in the ensemble, None for the preset's number.
+        pretrained: folder of the shipped weights.
+        seed: master seed of the trial.
+        init: name of InvertNAS's initial strategy, see `experiments.searches.initial`.
+    """
+
+    space: SearchSpace
+    budget: int
+    preset: str
+    members: int | None
+    pretrained: Path
+    seed: int
+    init: str = BARE_INIT
+
+    def resolved(self, members: int | None = None) -> Preset:
+        """The InvertNAS preset with the number of members put in."""
+        return preset(self.preset, self.space.name).with_members(members or self.members)
+
+
+Factory = Callable[[MethodArguments], tuple[Optimizer, dict[str, Any]]]
+
+
+def _invertnas(arguments: MethodArguments, members: int | None = None) -> tuple[Optimizer, dict[str, Any]]:
+    from invertnas.gvae.pretrained import load_gvae
+    from invertnas.predictor.predictor import InvertiblePredictor
+    from invertnas.search.optimizer import InvertNAS
+
+    chosen = arguments.resolved(members)
+    gvae = load_gvae(arguments.pretrained, arguments.space)
+    inn = chosen.inn_config(gvae.config.flat_dim)
+    predictor = InvertiblePredictor(arguments.space, gvae, inn, chosen.train, chosen.predictor, seed=arguments.seed)
+    strategy = open_initial(arguments.init, arguments.space, arguments.pretrained, gvae)
+    initial = strategy.choose(arguments.space, chosen.search.initial, arguments.seed)
+    optimizer = InvertNAS(arguments.space, predictor, chosen.search, initial=initial, seed=arguments.seed)
+    files = initial_files(arguments.init, arguments.space.name, arguments.pretrained)
+    return optimizer, chosen.to_dict() | {"init": strategy.to_dict() | ({FILES: files} if files else {})}
+
+
+def _single(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    return _invertnas(arguments, members=1)
+
+
+def _baseline(method: str) -> Factory:
+    return lambda arguments: build_baseline(method, arguments.space, arguments.seed)
+
+
+ENSEMBLE, SINGLE = "invertnas", "invertnas_single"
+# Method name in files -> (name in tables, factory).
+METHODS: dict[str, tuple[str, Factory]] = {
+    "random": ("RS", _baseline("random")),
+    "local_search": ("LS", _baseline("local_search")),
+    "evolution": ("RE", _baseline("evolution")),
+    "bayesian": ("BO", _baseline("bayesian")),
+    "bananas": ("BANANAS", _baseline("bananas")),
+    SINGLE: ("InvertNAS (single)", _single),
+    ENSEMBLE: ("InvertNAS", _invertnas),
+}
+
+
+def is_invertnas(method: str) -> bool:
+    """Whether presets apply to the method."""
+    return method.startswith("invertnas")
+
+
+def variant_name(method: str, preset_name: str, members: int | None, init: str = BARE_INIT) -> str:
+    """Name of a method at a setting, in paths and records: the bare method for the default and a random start."""
+    if not is_invertnas(method):
+        return method
+    parts = ["" if preset_name == DEFAULT else f"-{preset_name}", "" if members is None else f"-k{members}"]
+    return method + "".join(parts) + ("" if init == BARE_INIT else f"-{_INIT}{init}")
+
+
+def base_of(variant: str) -> str:
+    """The method a variant belongs to."""
+    return variant.split("-")[0]
+
+
+def title_of(variant: str) -> str:
+    """Name of a variant in tables and plots."""
+    parts = variant.split("-")[1:]
+    return METHODS[base_of(variant)][0] + "".join(f", {_part_title(part)}" for part in parts)
+
+
+_INIT = "init_"
+
+
+def _part_title(part: str) -> str:
+    if part.startswith(_INIT):
+        return f"{INIT_TITLES[part.removeprefix(_INIT)]} start"
+    members = part.removeprefix("k")
+    return f"{members} INNs" if part != members and members.isdecimal() else part
+
+
+def build(method: str, arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+    """The optimiser and its resolved configuration. Raises ConfigError for an unknown name."""
+    if method not in METHODS:
+        raise ConfigError(f"got method {method!r}; expected one of {', '.join(METHODS)}")
+    return METHODS[method][1](arguments)

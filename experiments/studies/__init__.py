@@ -1,0 +1,1 @@
+"""Studies of single parts: decoder, proxies, AlignFlow."""

@@ -1,0 +1,1 @@
+"""Tables of the paper and the thesis: python -m experiments.tables --table=NAME."""

@@ -1,0 +1,1 @@
+"""Paper Table 4: what initial sets are worth."""

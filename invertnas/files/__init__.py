@@ -1,0 +1,1 @@
+"""Files: atomic writing, verified weights, fingerprints of settings."""

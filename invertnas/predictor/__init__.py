@@ -1,0 +1,1 @@
+"""GVAE and INN ensemble joined to one invertible performance predictor."""

@@ -1,0 +1,56 @@
+"""Settings of the predictor, apart from it so that they can be read without TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from invertnas.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictorConfig:
+    """How the INN sees latents and accuracies.
+
+    Attributes:
+        aggregate: "idw" (paper Eq. 8) or "mean".
+        scale_latent: False feeds the GVAE mean as it is (paper); True subtracts the mean
+            and divides by the overall spread (one number) over random architectures of the space.
+        label_axis: which feature the accuracy takes the place of: "feature", the last latent feature (paper),
+            or "least_variance", the direction in which random architectures of the space vary least,
+            see `invertnas.predictor.latent_scale`. (With random permutations no single feature is taken.)
+        scale_accuracy: False trains on fractions (paper); True standardises them by the median and
+            the spread of the better half of the labels, and clips far below.
+        uncertainty: what `InvertiblePredictor.uncertainty` is. "members": the spread of the members' predictions.
+            "gaussian_process": the standard deviation of a Gaussian process on the latents of what is labelled,
+            which grows with the distance from it; a single INN has one, too. (Neither is in the paper.)
+        clip_low: lowest standardised accuracy, when scaled.
+        finetune: "frozen" trains the INNs alone (paper); "end_to_end" trains encoder and decoder with
+            them, see `invertnas.predictor.finetune` (thesis, single INN).
+        gvae_learning_rate: Adam step of the GVAE at the start of a fit, end to end (thesis: 1e-3, one
+            Adam for all); it falls as the INNs' does.
+        encoder_reverse: whether the reverse loss trains the encoder too, end to end. False: regression
+            and latent loss alone (thesis code, which freezes the GVAE for that update).
+    """
+
+    aggregate: Literal["idw", "mean"] = "idw"
+    scale_latent: bool = False
+    label_axis: Literal["feature", "least_variance"] = "feature"
+    scale_accuracy: bool = False
+    uncertainty: Literal["members", "gaussian_process"] = "members"
+    clip_low: float = -3.0
+    finetune: Literal["frozen", "end_to_end"] = "frozen"
+    gvae_learning_rate: float = 1e-3
+    encoder_reverse: bool = True
+
+    def __post_init__(self) -> None:
+        if self.aggregate not in ("idw", "mean"):
+            raise ConfigError(f"got aggregate={self.aggregate!r}; expected 'idw' or 'mean'")
+        if self.label_axis not in ("feature", "least_variance"):
+            raise ConfigError(f"got label_axis={self.label_axis!r}; expected 'feature' or 'least_variance'")
+        if self.uncertainty not in ("members", "gaussian_process"):
+            raise ConfigError(f"got uncertainty={self.uncertainty!r}; expected 'members' or 'gaussian_process'")
+        if self.finetune not in ("frozen", "end_to_end"):
+            raise ConfigError(f"got finetune={self.finetune!r}; expected 'frozen' or 'end_to_end'")
+        if self.gvae_learning_rate <= 0:
+            raise ConfigError(f"got gvae_learning_rate={self.gvae_learning_rate}; expected a positive number")

@@ -1,0 +1,1 @@
+"""Untrained networks that the zero-cost proxies score, one file a space."""

@@ -1,0 +1,1 @@
+"""K networks of equal shape as one tensor program: layers, optimiser, gradients."""

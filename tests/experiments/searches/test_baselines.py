@@ -1,0 +1,43 @@
+"""The baselines with their published settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.searches.baselines import build_baseline, settings_of
+from experiments.searches.benchmarks import BENCHMARKS, space_of
+from invertnas.errors import ConfigError
+from invertnas.search.baselines import Bananas
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_bananas_counts_whole_lengths_of_paths(benchmark: str) -> None:
+    optimizer, stored = build_baseline("bananas", space_of(benchmark), 0)
+    assert isinstance(optimizer, Bananas)
+    paths, ops = optimizer.encoder.paths, len(space_of(benchmark).inner_ops)
+    longest = max(map(len, paths))
+    assert len(paths) == sum(ops**length for length in range(stored["shortest_path"], longest + 1)) == stored["cutoff"]
+    assert longest == (3 if benchmark in ("nasbench101", "nasbench301") else 2)
+
+
+def test_a_direct_edge_is_a_path_of_nas_bench_101() -> None:
+    assert [settings_of("bananas", name)["shortest_path"] for name in BENCHMARKS] == [0, 1, 1, 1]
+
+
+def test_an_unknown_baseline_is_named() -> None:
+    with pytest.raises(ConfigError, match="got baseline 'annealing'"):
+        settings_of("annealing", "nasbench101")
+
+
+@pytest.mark.parametrize("method", ["random", "local_search", "evolution", "bayesian", "bananas"])
+def test_committed_searches_hold_the_settings_of(method: str) -> None:
+    paths = sorted((ROOT / "results" / "searches" / method).rglob("seed_*.json"))
+    assert paths
+    for path in paths:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert record["config"] == json.loads(json.dumps(settings_of(method, record["benchmark"]))), path

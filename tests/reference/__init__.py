@@ -1,1 +1,0 @@
-"""Slow, obvious NumPy versions of what the package computes fast."""
