@@ -86,7 +86,7 @@ def test_missing_scores_name_the_target_that_makes_them(
 ) -> None:
     monkeypatch.setattr(initial, "DATA", tmp_path / "package")
     strategy = open_initial(name, SPACE, tmp_path)
-    with pytest.raises(DataMissingError, match=f"nasbench201_{file}.npz; run .*score_proxy --space=nasbench201"):
+    with pytest.raises(DataMissingError, match=f"nasbench201_{file}.npz; run .*proxy_scores --space=nasbench201"):
         strategy.choose(SPACE, 30, 0)
 
 
