@@ -11,19 +11,18 @@ Floats = npt.NDArray[np.floating[Any]]  # float32 or float64
 
 
 class LatentScale:
-    """x -> R (x - shift) / scale, with R the identity or a reflection, and back.
+    """x -> R (x - shift) / scale and its inverse, where R is the identity or a reflection.
 
-    The accuracy takes the place of one feature of x: in a flow of coupling layers, and more so in one whose log-scales
-    are bounded, that feature reaches the output by a product alone. What it says about other things than
-    accuracy stays in the prediction, unless many steps shrink it. R turns the direction in which the latents
-    of the space vary least into that place, so that it says next to nothing. A reflection is its own inverse
-    and keeps volumes.
+    The flow's last output is the accuracy. Its coupling layers carry one input feature to that output. The prediction
+    of the accuracy therefore contains that feature, whatever else it means. R turns the direction in which the latents
+    of the space vary least into that feature, so that it carries next to nothing else. A reflection is its own
+    inverse and keeps volumes.
 
     Args:
-        shift: (D,) subtracted from the latents.
-        scale: divides them.
-        axis: (D,) unit vector that R turns into feature `place`, None for no reflection.
-        place: number of that feature.
+        shift: (D,) vector subtracted from the latents.
+        scale: number that divides them.
+        axis: (D,) unit vector that R turns into feature `place`; None for R = identity.
+        place: index of that feature, see `label_place`.
     """
 
     def __init__(self, shift: Floats, scale: float, axis: Floats | None = None, place: int = -1) -> None:
@@ -31,16 +30,17 @@ class LatentScale:
         self._mirror: Floats | None = None
         if axis is None:
             return
-        normal = axis.astype(np.float64) * (-1.0 if axis[place] > 0 else 1.0)  # the larger of two, for accuracy
+        sign = -1.0 if axis[place] > 0 else 1.0  # of the two, the one without cancellation
+        normal = sign * axis.astype(np.float64)
         normal[place] -= 1.0
         self._mirror = (normal / np.linalg.norm(normal)).astype(np.float32)[:, np.newaxis]
 
     def to_inn(self, latents: Any) -> Any:
-        """(B, D) latents, an array or a tensor, as the INN sees them."""
+        """(B, D) latents, array or tensor, mapped to the inputs of the INN."""
         return self._reflected((latents - self.shift) / self.scale)
 
     def from_inn(self, x: Any) -> Any:
-        """Inverse of `to_inn`."""
+        """(B, D) inputs of the INN, array or tensor, mapped back to latents: the inverse of `to_inn`."""
         return self._reflected(x) * self.scale + self.shift
 
     def _reflected(self, x: Any) -> Any:
@@ -50,11 +50,11 @@ class LatentScale:
 
 
 def least_variance(latents: Floats) -> Floats:
-    """(D,) unit vector along which (n, D) latents vary least."""
+    """(D,) unit vector of the direction in which (n, D) latents vary least."""
     directions: Floats = np.linalg.eigh(np.cov(latents.astype(np.float64), rowvar=False))[1]
     return directions[:, 0]
 
 
 def label_place(dim: int, layers: int) -> int:
-    """The input feature that `layers` reversing layers carry to the last output."""
+    """Index of the input feature that a flow carries to its last output; each of its `layers` reverses the features."""
     return dim - 1 if layers % 2 == 0 else 0

@@ -1,23 +1,18 @@
-"""epsinas: how much the output of an untrained network changes with one constant weight (Gracheva, 2025; paper F.5).
+"""epsinas: how much an untrained network's output changes with its one constant weight (Gracheva, 2025; paper F.5).
 
-All weights are set to one constant, then to another; the two outputs for one batch are scaled to 0..1 each,
-and the score is their mean absolute difference relative to their mean. The least value of an output, 0 after
-scaling, is left out.
+The network runs twice on one batch. All its weights are one constant in the first run and another constant in the
+second. The outputs of each run are scaled to 0..1. The score is the mean absolute difference of the two scaled
+outputs, divided by their mean. Outputs that are 0 after scaling are left out.
 
-An output without signal scores -inf:
+The score is -inf where an output has no signal, which is either of:
 
-- its largest number is beyond the range of single precision, in which the epsinas code computes and then leaves
-  the architecture out. In NAS-Bench-201 these are the cells without a way of skips and poolings alone from input to
-  output: with the smaller constant they shrink to 1e-160, and what double precision still finds there ranks nothing;
-- its numbers differ by less than `ROUNDING` of the largest, which is rounding and no signal (so for a constant).
+- The largest magnitude lies outside the range of single precision. The published epsinas code computes in single
+  precision and leaves such architectures out. On NAS-Bench-201 they are the cells that have no way of skips and
+  poolings alone from input to output.
+- The outputs differ by less than `ROUNDING` times the largest magnitude. Such differences are rounding.
 
-How well it ranks, by `experiments.studies.epsinas_quality`: on NAS-Bench-NLP Spearman 0.41 with the test accuracy of
-the 5,846 logged cells of which no run diverged, but next to nothing among the best tenth, and the 50 highest scores are
-worse than the average cell. 47 of them are cells whose new state 0 reads x only by way of another state: with the
-smaller constant their output is the fading of the initial state and little else. None of the settings tried on one
-half of the cells (constants, layers, biases, an initial state of 0, leaving out the first words) had both the
-correlation and a better head, so the defaults are the epsinas code's but for the biases: 0, as its description has
-them, ranks better on that half and on the other.
+Defaults are those of the published code, with one exception: biases are 0, as in the published description.
+`experiments.studies.epsinas_quality` measures how well the score ranks.
 """
 
 from __future__ import annotations
@@ -45,7 +40,7 @@ SINGLE = np.finfo(np.float32)
 
 
 def epsinas_score(first: FloatArray, second: FloatArray) -> float:
-    """Score of two outputs of one size, any shape; -inf if either has no signal, see above."""
+    """Score of two outputs of equal size and any shape; -inf if either has no signal (see the module)."""
     scaled = [_scaled(outputs.ravel()) for outputs in (first, second)]
     if scaled[0] is None or scaled[1] is None:
         return -np.inf
@@ -57,7 +52,7 @@ def epsinas_score(first: FloatArray, second: FloatArray) -> float:
 
 
 def _scaled(outputs: FloatArray) -> FloatArray | None:
-    """(N,) outputs scaled to 0..1, NaN for 0; None without signal."""
+    """(N,) outputs scaled to 0..1, with NaN in place of 0; None if they have no signal."""
     low, high, largest = outputs.min(), outputs.max(), np.abs(outputs).max()
     if not SINGLE.tiny <= largest <= SINGLE.max or not high - low > ROUNDING * largest:
         return None
@@ -76,17 +71,20 @@ def _check(weights: tuple[float, float], **sizes: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class EpsinasConfig:
-    """The two networks and the batch for NAS-Bench-NLP. Defaults are those of the epsinas code unless said otherwise.
+    """The two networks and the batch for NAS-Bench-NLP.
 
     Attributes:
-        weights: the two constants, also the initial hidden states.
-        batch: sequences.
+        weights: the two constants, the smaller one first. They are the initial hidden states too.
+        batch: number of sequences.
         steps: words per sequence.
         embedding: channels of a word.
-        widths: channels of the layers; the default is the network that the benchmark trained, an AWD-LSTM's
-            three layers with the last as wide as the embedding it is tied to (Klyuchnikov et al., 2020).
-        constant_biases: whether biases are the constant, as in the epsinas code, or 0 as in its description.
-        seed: of the embedding and of the drawn words.
+        widths: channels of each layer. The default is the network that the benchmark trained: three layers, the last
+            as wide as the embedding (Klyuchnikov et al., 2020).
+        constant_biases: True sets biases to the constant (published code), False to 0 (published description).
+        seed: seed of the embedding and of the drawn words.
+
+    Raises:
+        ConfigError: a value is out of range.
     """
 
     weights: tuple[float, float] = (1e-5, 1e-3)
@@ -106,11 +104,11 @@ class EpsinasConfig:
 
 
 class EpsinasNLP:
-    """epsinas of NAS-Bench-NLP cells. Implements `invertnas.proxies.base.Proxy`.
+    """epsinas of NAS-Bench-NLP cells; implements `invertnas.proxies.base.Proxy`.
 
     Args:
         config: networks and batch.
-        text: path of ptb.train.txt, whose first batch is then read; words are drawn by Zipf's law without.
+        text: path of ptb.train.txt, of which the first batch is read; None draws the words by Zipf's law.
 
     Raises:
         DataMissingError, ArtefactError: the text is missing, no text, or too short.
@@ -128,7 +126,7 @@ class EpsinasNLP:
         self._space = NASBenchNLPSpace()
 
     def score(self, archs: Sequence[ArchSpec]) -> FloatArray:
-        """(B,) scores, see `Proxy.score`; equal for equal cells. Raises OutOfDomainError."""
+        """(B,) scores, equal for equal cells; see `Proxy.score`. Raises OutOfDomainError outside the space."""
         return np.array([self._score(nlp_cell.canonical(self._space.to_cell(arch))) for arch in archs], np.float64)
 
     def _score(self, cell: nlp_cell.Cell) -> float:
@@ -141,13 +139,16 @@ class EpsinasNLP:
 
 @dataclasses.dataclass(frozen=True)
 class ImageEpsinasConfig:
-    """The two networks and the batch for NAS-Bench-201. Defaults are those of the epsinas code but for the batch.
+    """The two networks and the batch for NAS-Bench-201.
 
     Attributes:
-        weights: the two constants.
-        channels: of the stem.
-        cells: per stage.
-        batch: images, the training images first; of these there are 64 (epsinas code: 256).
+        weights: the two constants, the smaller one first.
+        channels: channels of the stem.
+        cells: cells of each stage.
+        batch: number of images, 3 to 128 (published code: 256). The first 64 are training images.
+
+    Raises:
+        ConfigError: a value is out of range.
     """
 
     weights: tuple[float, float] = (1e-7, 1.0)
@@ -162,9 +163,9 @@ class ImageEpsinasConfig:
 
 
 class EpsinasNB201:
-    """epsinas of NAS-Bench-201 cells. Implements `invertnas.proxies.base.Proxy`.
+    """epsinas of NAS-Bench-201 cells; implements `invertnas.proxies.base.Proxy`.
 
-    The network has one output, so the score comes from one number per image, as in the epsinas code.
+    The network has one output, so the score comes from one number per image (as in the published code).
 
     Args:
         config: networks and batch.
@@ -181,7 +182,7 @@ class EpsinasNB201:
         self._space = NASBench201Space()
 
     def score(self, archs: Sequence[ArchSpec]) -> FloatArray:
-        """(B,) scores, see `Proxy.score`. Raises OutOfDomainError."""
+        """(B,) scores; see `Proxy.score`. Raises OutOfDomainError outside the space."""
         for arch in archs:
             self._space.identity(arch)
         return np.array([self._score(arch.ops[1:-1]) for arch in archs], np.float64)

@@ -1,12 +1,13 @@
-"""NWOT: the score of Mellor et al. (2021), "Neural Architecture Search without Training" (paper F.5).
+"""NWOT, the score of Mellor et al. (2021), "Neural Architecture Search without Training" (paper F.5).
 
-A batch of images passes a randomly initialised network. Each image has a binary code, which of the network's ReLUs
-let it through; K counts for every two images where their codes agree, and the score is log|det K|: the less alike the
-codes of different images, the higher. NWOT needs ReLUs, so it does not apply to the recurrent cells of
-NAS-Bench-NLP.
+A batch of B images passes an untrained network. The code of an image has one bit for each ReLU: 1 where the ReLU lets
+the image through. Entry (i, j) of the kernel K counts the ReLUs at which the codes of images i and j agree. The score
+is log|det K|. It is high where different images have different codes.
 
-K is a sum of Gram matrices, so its determinant is not negative. Where it is zero, as for a cell without a
-way from input to output, images cannot be told apart and the score is -inf.
+K is a sum of Gram matrices, so its determinant is never negative. The score is -inf where the determinant is zero: the
+network then cannot tell images apart. A cell without a way from input to output is such a network.
+
+NWOT needs ReLUs. It does not apply to the recurrent cells of NAS-Bench-NLP.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ from invertnas.spaces.spec import ArchSpec
 
 @dataclasses.dataclass(frozen=True)
 class NWOTConfig:
-    """Networks and batch.
+    """Size of the networks and of the batch.
 
     Attributes:
-        channels: C of the first stack (NAS-Bench-301: of a cell's nodes); doubled at each reduction.
+        channels: channels of the first stack, an even number above 4. Each reduction doubles them. On NAS-Bench-301
+            they are the channels of a cell's nodes.
         cells: normal cells in each of the three stacks.
-        batch: images, at least 2.
-        image_size: pixels along each side; the smaller ones are means over blocks.
-        seed: of the weights.
+        batch: B, number of images, 2 to 128.
+        image_size: pixels along each side: 8, 16 or 32. Sizes below 32 are means over blocks of pixels.
+        seed: seed of the weights.
 
     Raises:
         ConfigError: a value is out of range.
@@ -57,7 +59,8 @@ class NWOTConfig:
             raise ConfigError(f"got image_size={self.image_size}; expected 8, 16 or {SIZE}")
 
 
-# The networks that the benchmarks train, and ours for two CPU cores: `experiments.studies.proxy_quality` measures both.
+# FULL has the networks that the benchmarks train, SLIM smaller ones for a CPU.
+# `experiments.studies.proxy_quality` measures how well either ranks.
 FULL = MappingProxyType(
     {
         "nasbench101": NWOTConfig(channels=128, cells=3, batch=128, image_size=32),
@@ -74,9 +77,9 @@ SLIM = MappingProxyType(
 )
 SETTINGS = MappingProxyType({"slim": SLIM, "full": FULL})
 _NETWORKS = {
-    "nasbench101": ("networks_nb101", "NB101Network"),
-    "nasbench201": ("networks_nb201", "NB201Network"),
-    "nasbench301": ("networks_nb301", "NB301Network"),
+    "nasbench101": ("nasbench101", "NB101Network"),
+    "nasbench201": ("nasbench201", "NB201Network"),
+    "nasbench301": ("nasbench301", "NB301Network"),
 }
 
 
@@ -84,7 +87,7 @@ class Network(Protocol):
     """All candidate networks of a space on one batch."""
 
     def key(self, arch: ArchSpec) -> Hashable:
-        """Equal for architectures that are one network. Raises OutOfDomainError outside the space."""
+        """A key that is equal for architectures with the same network. Raises OutOfDomainError outside the space."""
         ...
 
     def kernel(self, arch: ArchSpec) -> FloatArray:
@@ -95,14 +98,14 @@ class Network(Protocol):
 class NWOT:
     """NWOT on one of the three image spaces; implements `invertnas.proxies.base.Proxy`.
 
-    Weights are drawn once for each place in the network, operation and shape, and shared by all architectures.
+    All architectures share their weights: one draw for each place in the network, operation and shape.
 
     Args:
-        space: NAS-Bench-101, NAS-Bench-201 or NAS-Bench-301.
-        config: default is the space's entry in `SLIM`.
+        space: the space of NAS-Bench-101, NAS-Bench-201 or NAS-Bench-301.
+        config: size of networks and batch; None for the space's entry in `SLIM`.
 
     Raises:
-        ConfigError: for another space.
+        ConfigError: the space is another one.
         DataMissingError, ArtefactError: the package's images are missing or damaged.
     """
 
@@ -113,7 +116,7 @@ class NWOT:
             raise ConfigError(f"got NWOT on {space.name!r}; expected one of {', '.join(_NETWORKS)}")
         self.config = config or SLIM[space.name]
         module, name = _NETWORKS[space.name]
-        network = getattr(importlib.import_module(f"invertnas.proxies.{module}"), name)  # imports TensorFlow
+        network = getattr(importlib.import_module(f"invertnas.proxies.networks.{module}"), name)  # imports TensorFlow
         self._network: Network = network(self.config)
         self._scores: dict[Hashable, float] = {}
 

@@ -10,36 +10,38 @@ from invertnas.errors import ConfigError
 
 @dataclasses.dataclass(frozen=True)
 class CandidateConfig:
-    """How candidates are generated each round (Algorithm 1, lines 2-10).
+    """Candidate generation of one round (Algorithm 1, lines 2-10).
 
-    A try inverts `rows` targets through every member. Its noise grows with the number e of
-    escalations so far in the round: z ~ N(0, (z_std + e * z_std_step)^2), and noise of
-    `latent_noise + e * latent_noise_step` spreads on the inverted latent.
+    A round makes tries until it has `wanted` candidates. A try inverts `rows` targets through every member of the
+    ensemble and decodes the latents. A round counts its escalations e, from 0. At e the inputs z are drawn from
+    N(0, (z_std + e * z_std_step)^2), and noise of latent_noise + e * latent_noise_step spreads is added to the latents.
 
     Attributes:
-        wanted: candidates after which a round stops looking.
-        max_retries: R_max, tries per round; 0 switches the inverse path off (an ablation).
+        wanted: number of candidates at which a round stops making tries.
+        max_retries: R_max, the most tries of a round. 0 switches the inverse path off.
         rows: targets inverted per try and member.
-        z_std: initial standard deviation of z (paper: 0).
-        z_std_step: tau (no value in the paper).
-        latent_noise: initial noise on the inverted latent (paper: none; thesis: yes).
+        z_std: standard deviation of z at e = 0 (paper: 0).
+        z_std_step: tau, its growth per escalation (paper: no value).
+        latent_noise: noise on the inverted latent at e = 0, in spreads of the latents (paper: 0; thesis: above 0).
         latent_noise_step: its growth per escalation.
-        escalate: "empty" after a try that adds no candidate to the pool, or "always". (The paper counts
-            a candidate found twice in a round as new, with which the noise need never grow.)
-        target: "one" inverts y = 1.0 (paper); "beyond_best" inverts the best accuracy seen plus
-            a uniform share of `target_range` times the spread of the better half seen.
-        target_range: see `target`.
-        mutate_top: incumbents whose one-edit neighbours join the pool (paper: 0).
-        climb: times that the neighbours of the `mutate_top` best-predicted new candidates join too, so that a
-            candidate may be more than one edit away from all that is queried (paper: 0).
-        fill: what joins where fewer candidates than picks are found: neighbours of the best architectures, then
-            samples, in random order, "batch" up to the number of picks, so that all are queried as they come;
-            "ranked" up to `wanted`, so that the predictions choose among them (Appendix I: "instead selects the
-            top-k predicted architectures from", where the sentence ends).
-        source: "inverse" decodes the inverse path; "random" samples the space uniformly in its place,
-            as many as are wanted (an ablation, thesis Tables 3 and 4).
-        unique_by: "identity" takes architectures of different names for different ones (paper);
-            "isomorphism" takes one of each class of the space, and none of a class queried before.
+        escalate: when e grows. "empty": after a try that adds no candidate to the pool. "always": after every try.
+        target: accuracy that is inverted. "one": 1.0 (paper). "beyond_best": the best accuracy seen, plus a uniform
+            share of `target_range` times the spread of the better half seen.
+        target_range: factor of the range of "beyond_best".
+        mutate_top: number of best labelled architectures whose one-edit neighbours join the pool (paper: 0).
+        climb: number of further times that the neighbours of the `mutate_top` best-predicted new candidates join
+            (paper: 0). Candidates can then be more than one edit away from everything that was queried.
+        fill: what happens where a round has fewer candidates than a question needs. Neighbours of the best labelled
+            architectures join in random order, then random samples. "batch": up to the size of the question, so
+            that all of them are queried. "ranked": up to `wanted`, so that the predictions choose among them. (The
+            paper's Appendix I breaks off at this point: "instead selects the top-k predicted architectures from".)
+        source: "inverse" decodes the inverse path. "random" takes `wanted` uniform samples in its place (an
+            ablation, thesis Tables 3 and 4).
+        unique_by: when two architectures count as one. "identity": their identities are equal (paper).
+            "isomorphism": their isomorphism classes are equal; a class that was queried does not return.
+
+    Raises:
+        ConfigError: a value is out of range.
     """
 
     wanted: int = 100
@@ -78,19 +80,21 @@ class CandidateConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig:
-    """The search around the predictor.
+    """Settings of the search around the predictor.
 
     Attributes:
-        initial: architectures queried first.
-        keep: best of them that train; the others validate (paper: 30 and 20; with keep = initial
-            nothing validates).
-        batch: k, queries per round.
-        selection: "greedy" takes the k best by aggregated prediction (paper); "thompson" draws the scores of all
-            candidates from the Gaussian of prediction and uncertainty; "ucb" adds `explore` uncertainties;
-            "members" takes the best candidate of another member for each pick, the members in random order
-            (Thompson sampling of the ensemble; with one member it is "greedy").
-        explore: weight of the surrogate's uncertainty in "ucb" and "thompson".
+        initial: architectures of the initial set, which is queried first (paper: 30).
+        keep: best of them that train; the others validate (paper: 20). With keep = initial none validates.
+        batch: k, architectures per question.
+        selection: how a question is chosen from the candidates. "greedy": the k highest predictions (paper).
+            "thompson": the k highest draws from the Gaussian of prediction and uncertainty. "ucb": the k highest
+            sums of prediction and `explore` times uncertainty. "members": each pick is the highest prediction of
+            another member, in random order; with one member this is "greedy".
+        explore: weight of the uncertainty in "ucb" and "thompson".
         candidates: candidate generation.
+
+    Raises:
+        ConfigError: a value is out of range.
     """
 
     initial: int = 30
