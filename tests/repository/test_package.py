@@ -46,6 +46,7 @@ ALLOWED = {
     "inn": {"stacked", "errors", "seeding"},
     "alignflow": {"training", "gvae", "inn", "stacked", "spaces", "errors", "files", "seeding"},
     "proxies": {"spaces", "errors", "files", "seeding"},
+    "networks": {"proxies.networks", "spaces", "errors", "seeding"},
     "initial": {"spaces", "errors", "seeding"},
     "search": {"protocols", "gaussian_process", "initial.base", "spaces", "errors", "files", "seeding"},
     "predictor": {"protocols", "gaussian_process", "gvae", "inn", "spaces", "errors", "files", "seeding"},
