@@ -32,7 +32,7 @@ BENCH_ROWS = (
     ("search_paper_peak_rss_gb", "its peak memory in those rounds", "{:.2f} GB"),
     ("trace_s", "tracing and first step of the paper's ensemble", "{:.1f} s"),
     ("step_s", "one step of it, batch 64", "{:.3f} s"),
-    ("plain_step_s", "the same step written plainly (`experiments/plain.py`)", "{:.3f} s"),
+    ("plain_step_s", "the same step written plainly (`experiments/speed/plain.py`)", "{:.3f} s"),
     ("gradient_distance_to_plain", "largest difference of their gradients, as a share of the largest", "{:.0e}"),
     ("gradient_distance_of_last_place", "what one unit in the inputs' last place changes in them", "{:.0e}"),
     ("mixed_precision_step_s", "the same step with products in bfloat16", "{:.3f} s"),

@@ -1,4 +1,4 @@
-"""What `build_nb301` does and prints: build, verify, compare with official models."""
+"""What `make data_nb301` does and prints: build, verify, compare with official models."""
 
 from __future__ import annotations
 

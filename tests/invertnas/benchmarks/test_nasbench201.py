@@ -175,7 +175,7 @@ def test_nothing_is_read_before_the_first_use(tmp_path: Path) -> None:
         lambda: benchmark.labels,
         lambda: analysis.optimum("cifar10"),
     ):
-        with pytest.raises(DataMissingError, match="no NAS-Bench-201 table at .*build_nb201"):
+        with pytest.raises(DataMissingError, match="no NAS-Bench-201 table at .*benchmark_data.nb201"):
             use()
     assert benchmark.ledger.spent == 0
 

@@ -191,7 +191,7 @@ def test_missing_and_damaged_files_are_named(folder: Path, name: str) -> None:
     with pytest.raises(ArtefactError, match=name):
         NASBench301(1, data=folder).query(DARTS, "cifar10")
     path.unlink()
-    with pytest.raises(DataMissingError, match=f"no {name} in .*build_nb301"):
+    with pytest.raises(DataMissingError, match=f"no {name} in .*nb301.build"):
         NASBench301(1, data=folder).query(DARTS, "cifar10")
 
 

@@ -172,9 +172,9 @@ def test_nothing_is_read_before_the_first_use(tmp_path: Path) -> None:
     benchmark = NASBenchNLP(1, tmp_path / "absent.npz")
     analysis = NASBenchNLPAnalysis(tmp_path / "absent.npz")
     for use in (lambda: benchmark.query(GRU, "ptb"), lambda: analysis.best_logged("ptb")):
-        with pytest.raises(DataMissingError, match="no NAS-Bench-NLP table at .*build_nbnlp"):
+        with pytest.raises(DataMissingError, match="no NAS-Bench-NLP table at .*data_nbnlp"):
             use()
-    with pytest.raises(DataMissingError, match="no surrogate .*build_nbnlp"):
+    with pytest.raises(DataMissingError, match="no surrogate .*data_nbnlp"):
         NASBenchNLP(1, surrogate=tmp_path / "absent.npz").query(UNLOGGED[0], "ptb")
     assert benchmark.ledger.spent == 0
 

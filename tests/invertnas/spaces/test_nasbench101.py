@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from invertnas.errors import OutOfDomainError
-from invertnas.spaces import ArchSpec, SearchSpace, nasbench101
+from invertnas.spaces import ArchSpec, SearchSpace
+from invertnas.spaces.nasbench101 import space as nasbench101
 from invertnas.spaces.nasbench101.graph import canonical_masks, mask_edges
 from invertnas.spaces.nasbench101.space import INPUT, LABEL_OPS, NUM_CELLS, OP_NAMES, OUTPUT, NASBench101Space
 
