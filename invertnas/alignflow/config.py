@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from invertnas.checks import Count, NonNegative, Positive, Range, Seed, Whole, check_fields
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig
 
@@ -25,20 +26,17 @@ class AlignFlowConfig:
         disc_layers: hidden layers of a discriminator; ReLU.
     """
 
-    dim: int
-    layers: int = 4
-    hidden: int = 128
-    hidden_layers: int = 1
-    log_scale_bound: float = 1.0
-    head_scale: float = 0.01
-    disc_hidden: int = 128
-    disc_layers: int = 3
+    dim: Annotated[int, Range(2)]  # a coupling splits the features
+    layers: Count = 4
+    hidden: Count = 128
+    hidden_layers: Count = 1
+    log_scale_bound: Positive = 1.0
+    head_scale: NonNegative = 0.01
+    disc_hidden: Count = 128
+    disc_layers: Count = 3
 
     def __post_init__(self) -> None:
-        for name in ("disc_hidden", "disc_layers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"got {name}={getattr(self, name)}; expected at least 1")
-        self.flows()
+        check_fields(self)
 
     def flows(self) -> INNConfig:
         """The two flows as one ensemble. Raises ConfigError."""
@@ -90,30 +88,22 @@ class AlignFlowTrainConfig:
         seed: master seed of split, weights, shuffling and noise.
     """
 
-    nll_weight: float = 0.1
-    noise: float = 0.1
-    standardise: str = "overall"
-    buffer: int = 0
-    clip_norm: float | None = None
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    epochs: int = 40
-    min_epochs: int = 20
-    patience: int = 10
-    seed: int = 0
+    nll_weight: NonNegative = 0.1
+    noise: NonNegative = 0.1
+    standardise: Literal["overall", "feature", "none"] = "overall"
+    buffer: Whole = 0
+    clip_norm: Positive | None = None
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    epochs: Count = 40
+    min_epochs: Count = 20
+    patience: Count = 10
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "epochs", "min_epochs", "patience"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"got {name}={getattr(self, name)}; expected at least 1")
-        if min(self.nll_weight, self.noise) < 0 or self.learning_rate <= 0:
-            raise ConfigError("nll_weight and noise must not be negative, learning_rate must be positive")
-        if self.standardise not in ("overall", "feature", "none"):
-            raise ConfigError(f"got standardise={self.standardise!r}; expected 'overall', 'feature' or 'none'")
+        check_fields(self)
         if self.buffer != 0 and self.buffer < self.batch_size:
             raise ConfigError(f"got buffer={self.buffer}; expected 0 or at least the batch of {self.batch_size}")
-        if self.clip_norm is not None and self.clip_norm <= 0:
-            raise ConfigError(f"got clip_norm={self.clip_norm}; expected None or a positive number")
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""

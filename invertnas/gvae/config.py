@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
+from invertnas.checks import Count, NonNegative, Positive, Range, Seed, Whole, check_fields
 from invertnas.errors import ConfigError
 from invertnas.spaces.base import SearchSpace
 
@@ -33,29 +34,27 @@ class GVAEConfig:
         cells: cells of an architecture, embedded one by one (paper: 2 in NAS-Bench-301, else 1).
     """
 
-    num_nodes: int
-    num_ops: int
-    latent_dim: int = 16
-    gin_channels: tuple[int, ...] = (128, 128, 128, 128, 16)
-    gin_mlp_hidden: int = 0
-    noise_scale: float = 0.05
-    blocks: int = 3
-    model_dim: int = 32
-    heads: int = 3
-    feed_forward: int = 256
-    ffn_dropout: float = 0.0
-    node_weight: float = 1.0
-    edge_weight: float = 1.0
-    kl_weight: float = 0.16
+    num_nodes: Count
+    num_ops: Count
+    latent_dim: Count = 16
+    gin_channels: tuple[Count, ...] = (128, 128, 128, 128, 16)
+    gin_mlp_hidden: Whole = 0
+    noise_scale: NonNegative = 0.05
+    blocks: Count = 3
+    model_dim: Count = 32
+    heads: Count = 3
+    feed_forward: Count = 256
+    ffn_dropout: Annotated[float, Range(0, 1, below=True)] = 0.0
+    node_weight: NonNegative = 1.0
+    edge_weight: NonNegative = 1.0
+    kl_weight: NonNegative = 0.16
     node_positions: bool = False
-    cells: int = 1
+    cells: Count = 1
 
     def __post_init__(self) -> None:
-        for name in ("num_nodes", "num_ops", "latent_dim", "blocks", "model_dim", "heads", "feed_forward", "cells"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"got {name}={getattr(self, name)}; expected at least 1")
+        check_fields(self)
         if not self.gin_channels:
-            raise ConfigError("got no GIN layer; expected at least one entry in gin_channels")
+            raise ConfigError("got no gin_channels; expected the output channels of at least one GIN layer")
 
     @property
     def flat_dim(self) -> int:
@@ -104,20 +103,17 @@ class GVAETrainConfig:
         seed: master seed of split, initial weights, shuffling and noise.
     """
 
-    epochs: int = 500
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    lr_factor: float = 0.1
-    lr_patience: int = 50
-    lr_min: float = 1e-5
-    stop_patience: int = 100
-    clip_norm: float = 0.0
-    seed: int = 0
+    epochs: Count = 500
+    batch_size: Count = 64
+    learning_rate: Positive = 1e-3
+    lr_factor: Annotated[float, Range(0, 1, above=True, below=True)] = 0.1
+    lr_patience: Count = 50
+    lr_min: Positive = 1e-5
+    stop_patience: Count = 100
+    clip_norm: NonNegative = 0.0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.batch_size, self.lr_patience, self.stop_patience) < 1:
-            raise ConfigError("epochs, batch_size, lr_patience and stop_patience must be at least 1")
-        if not 0 < self.lr_min <= self.learning_rate:
-            raise ConfigError(f"got lr_min={self.lr_min}, learning_rate={self.learning_rate}; expected 0 < min <= rate")
-        if self.clip_norm < 0:
-            raise ConfigError(f"got clip_norm={self.clip_norm}; expected a positive bound, or 0 for none")
+        check_fields(self)
+        if self.lr_min > self.learning_rate:
+            raise ConfigError(f"got lr_min={self.lr_min}; expected at most learning_rate={self.learning_rate}")

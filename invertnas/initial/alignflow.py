@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from invertnas.errors import ConfigError, SearchExhaustedError
+from invertnas.checks import Count, Share, check_fields
+from invertnas.errors import SearchExhaustedError
 from invertnas.initial.base import check_count
-from invertnas.initial.ranking import Chosen, ScoredCells, UniqueBy, check_options, ranked
+from invertnas.initial.ranking import Chosen, ScoredCells, UniqueBy, ranked
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -39,16 +40,12 @@ class AlignFlowInitialConfig:
 
     proxy: str
     order: Order = "proxy"
-    sources: int = 400
-    share: float = 0.5
+    sources: Count = 400
+    share: Share = 0.5
     unique_by: UniqueBy = "isomorphism"
 
     def __post_init__(self) -> None:
-        check_options(self.share, self.unique_by)
-        if self.order not in ("proxy", "sources"):
-            raise ConfigError(f"got order={self.order!r}; expected 'proxy' or 'sources'")
-        if self.sources < 1:
-            raise ConfigError(f"got sources={self.sources}; expected at least 1")
+        check_fields(self)
 
 
 class AlignFlowInitial:

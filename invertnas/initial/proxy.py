@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from invertnas.checks import Share, check_fields
 from invertnas.errors import SearchExhaustedError
 from invertnas.initial.base import check_count
-from invertnas.initial.ranking import Chosen, ScoredCells, UniqueBy, check_options, ranked
+from invertnas.initial.ranking import Chosen, ScoredCells, UniqueBy, ranked
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -28,11 +29,11 @@ class ProxyConfig:
     """
 
     proxy: str
-    share: float = 0.5
+    share: Share = 0.5
     unique_by: UniqueBy = "isomorphism"
 
     def __post_init__(self) -> None:
-        check_options(self.share, self.unique_by)
+        check_fields(self)
 
 
 class ProxyInitial:

@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from invertnas.errors import ConfigError
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
@@ -26,14 +25,6 @@ class ScoredCells(Protocol):
     def arch(self, index: int) -> ArchSpec:
         """The architecture of one score."""
         ...
-
-
-def check_options(share: float, unique_by: str) -> None:
-    """Raise ConfigError for options out of range."""
-    if not 0 < share <= 1:
-        raise ConfigError(f"got share={share}; expected a part of the scored cells, above 0 and at most 1")
-    if unique_by not in ("identity", "isomorphism"):
-        raise ConfigError(f"got unique_by={unique_by!r}; expected 'identity' or 'isomorphism'")
 
 
 def ranked(scores: npt.NDArray[np.float64], share: float, seed: int) -> npt.NDArray[np.intp]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from invertnas.checks import Count, NonNegative, Positive, Range, check_fields
 from invertnas.errors import ConfigError
 
 
@@ -27,27 +28,18 @@ class INNConfig:
             outside the subnets stay float32, but the inverse is exact only to about bfloat16's step.
     """
 
-    dim: int
-    members: int = 10
-    layers: int = 4
-    hidden_layers: int = 5
-    hidden: int = 256
-    log_scale_bound: float = 1.0
+    dim: Annotated[int, Range(2)]  # a coupling splits the features
+    members: Count = 10
+    layers: Count = 4
+    hidden_layers: Count = 5
+    hidden: Count = 256
+    log_scale_bound: Positive = 1.0
     permutation: Literal["reverse", "random"] = "reverse"
-    head_scale: float = 1.0
+    head_scale: NonNegative = 1.0
     matmul_dtype: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
-        if self.dim < 2:
-            raise ConfigError(f"got dim={self.dim}; expected at least 2, since a coupling splits the features")
-        if min(self.members, self.layers, self.hidden_layers, self.hidden) < 1:
-            raise ConfigError("members, layers, hidden_layers and hidden must be at least 1")
-        if self.log_scale_bound <= 0:
-            raise ConfigError(f"got log_scale_bound={self.log_scale_bound}; expected a positive number")
-        if self.permutation not in ("reverse", "random"):
-            raise ConfigError(f"got permutation={self.permutation!r}; expected 'reverse' or 'random'")
-        if self.matmul_dtype not in ("float32", "bfloat16"):
-            raise ConfigError(f"got matmul_dtype={self.matmul_dtype!r}; expected 'float32' or 'bfloat16'")
+        check_fields(self)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
@@ -85,39 +77,28 @@ class INNTrainConfig:
         bootstrap: whether each member weights the labels by a bootstrap sample of its own.
     """
 
-    reg_weight: float = 5.0
-    rev_weight: float = 1.0
-    latent_weight: float = 10.0
-    kappa: float = 0.01
+    reg_weight: NonNegative = 5.0
+    rev_weight: NonNegative = 1.0
+    latent_weight: NonNegative = 10.0
+    kappa: Positive = 0.01
     rank_weighted: bool = True
-    repeat: int = 20
-    batch_size: int = 64
-    steps_per_epoch: int | None = None
-    initial_epochs: int = 500
-    retrain_epochs: int = 50
-    initial_patience: int = 50
-    retrain_patience: int = 10
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 0.0
+    repeat: Count = 20
+    batch_size: Count = 64
+    steps_per_epoch: Count | None = None
+    initial_epochs: Count = 500
+    retrain_epochs: Count = 50
+    initial_patience: Count = 50
+    retrain_patience: Count = 10
+    learning_rate: Positive = 1e-3
+    final_learning_rate: NonNegative = 0.0
     schedule: Literal["cosine", "two_stage"] = "cosine"
-    clip_norm: float = 5.0
-    target_noise: float = 1e-4
+    clip_norm: Positive = 5.0
+    target_noise: NonNegative = 1e-4
     warm_start: bool = True
     bootstrap: bool = False
 
     def __post_init__(self) -> None:
-        counts = ("repeat", "batch_size", "initial_epochs", "retrain_epochs", "initial_patience", "retrain_patience")
-        for name in counts:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"got {name}={getattr(self, name)}; expected at least 1")
-        if self.steps_per_epoch is not None and self.steps_per_epoch < 1:
-            raise ConfigError(f"got steps_per_epoch={self.steps_per_epoch}; expected None or at least 1")
-        if min(self.reg_weight, self.rev_weight, self.latent_weight, self.final_learning_rate) < 0:
-            raise ConfigError("loss weights and learning rates must not be negative")
-        if min(self.kappa, self.clip_norm, self.learning_rate) <= 0:
-            raise ConfigError("kappa, clip_norm and learning_rate must be positive")
-        if self.schedule not in ("cosine", "two_stage"):
-            raise ConfigError(f"got schedule={self.schedule!r}; expected 'cosine' or 'two_stage'")
+        check_fields(self)
         if self.schedule == "two_stage" and self.final_learning_rate == 0:
             raise ConfigError("got final_learning_rate=0 with schedule='two_stage'; expected a positive number")
         if self.schedule == "two_stage" and min(self.initial_epochs, self.retrain_epochs) < 2:

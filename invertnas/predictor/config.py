@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
-from invertnas.errors import ConfigError
+from invertnas.checks import Positive, Range, check_fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,19 +38,10 @@ class PredictorConfig:
     label_axis: Literal["feature", "least_variance"] = "feature"
     scale_accuracy: bool = False
     uncertainty: Literal["members", "gaussian_process"] = "members"
-    clip_low: float = -3.0
+    clip_low: Annotated[float, Range(high=0)] = -3.0
     finetune: Literal["frozen", "end_to_end"] = "frozen"
-    gvae_learning_rate: float = 1e-3
+    gvae_learning_rate: Positive = 1e-3
     encoder_reverse: bool = True
 
     def __post_init__(self) -> None:
-        if self.aggregate not in ("idw", "mean"):
-            raise ConfigError(f"got aggregate={self.aggregate!r}; expected 'idw' or 'mean'")
-        if self.label_axis not in ("feature", "least_variance"):
-            raise ConfigError(f"got label_axis={self.label_axis!r}; expected 'feature' or 'least_variance'")
-        if self.uncertainty not in ("members", "gaussian_process"):
-            raise ConfigError(f"got uncertainty={self.uncertainty!r}; expected 'members' or 'gaussian_process'")
-        if self.finetune not in ("frozen", "end_to_end"):
-            raise ConfigError(f"got finetune={self.finetune!r}; expected 'frozen' or 'end_to_end'")
-        if self.gvae_learning_rate <= 0:
-            raise ConfigError(f"got gvae_learning_rate={self.gvae_learning_rate}; expected a positive number")
+        check_fields(self)

@@ -20,10 +20,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
+from invertnas.checks import Count, Positive, Range, Seed, check_fields
 from invertnas.errors import ConfigError
 from invertnas.proxies.base import FloatArray
 from invertnas.proxies.images import NUM_IMAGES, image_batch
@@ -60,13 +61,10 @@ def _scaled(outputs: FloatArray) -> FloatArray | None:
     return np.where(scaled == 0, np.nan, scaled)
 
 
-def _check(weights: tuple[float, float], **sizes: int) -> None:
-    """Raises ConfigError unless there are two positive weights, the smaller one first, and positive sizes."""
-    if len(weights) != 2 or not 0 < weights[0] < weights[1] < np.inf:
-        raise ConfigError(f"got weights={weights}; expected two positive numbers, the smaller one first")
-    for name, size in sizes.items():
-        if size < 1:
-            raise ConfigError(f"got {name}={size}; expected at least 1")
+def _check_weights(weights: tuple[float, float]) -> None:
+    """Raises ConfigError unless the smaller one is first."""
+    if weights[0] >= weights[1]:
+        raise ConfigError(f"got weights={weights}; expected the smaller one first")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,20 +85,19 @@ class EpsinasConfig:
         ConfigError: a value is out of range.
     """
 
-    weights: tuple[float, float] = (1e-5, 1e-3)
-    batch: int = 256
-    steps: int = 70
-    embedding: int = 400
-    widths: tuple[int, ...] = (600, 600, 400)
+    weights: tuple[Positive, Positive] = (1e-5, 1e-3)
+    batch: Count = 256
+    steps: Count = 70
+    embedding: Count = 400
+    widths: tuple[Count, ...] = (600, 600, 400)
     constant_biases: bool = False
-    seed: int = 21
+    seed: Seed = 21
 
     def __post_init__(self) -> None:
-        _check(self.weights, batch=self.batch, steps=self.steps, embedding=self.embedding)
-        if not self.widths or min(self.widths) < 1:
-            raise ConfigError(f"got widths={self.widths}; expected a positive number for each layer")
-        if self.seed < 0:
-            raise ConfigError(f"got seed={self.seed}; expected at least 0")
+        check_fields(self)
+        _check_weights(self.weights)
+        if not self.widths:
+            raise ConfigError("got no widths; expected a positive number for each layer")
 
 
 class EpsinasNLP:
@@ -151,15 +148,14 @@ class ImageEpsinasConfig:
         ConfigError: a value is out of range.
     """
 
-    weights: tuple[float, float] = (1e-7, 1.0)
-    channels: int = 16
-    cells: int = 5
-    batch: int = 64
+    weights: tuple[Positive, Positive] = (1e-7, 1.0)
+    channels: Count = 16
+    cells: Count = 5
+    batch: Annotated[int, Range(3, NUM_IMAGES)] = 64
 
     def __post_init__(self) -> None:
-        _check(self.weights, channels=self.channels, cells=self.cells)
-        if not 3 <= self.batch <= NUM_IMAGES:
-            raise ConfigError(f"got batch={self.batch}; expected 3 to {NUM_IMAGES} images")
+        check_fields(self)
+        _check_weights(self.weights)
 
 
 class EpsinasNB201:

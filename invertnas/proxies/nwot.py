@@ -16,13 +16,14 @@ import dataclasses
 import importlib
 from collections.abc import Hashable, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 
+from invertnas.checks import Count, Range, Seed, check_fields
 from invertnas.errors import ConfigError
 from invertnas.proxies.base import FloatArray
-from invertnas.proxies.images import NUM_IMAGES, SIZE
+from invertnas.proxies.images import NUM_IMAGES
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -43,20 +44,14 @@ class NWOTConfig:
         ConfigError: a value is out of range.
     """
 
-    channels: int
-    cells: int
-    batch: int
-    image_size: int
-    seed: int = 0
+    channels: Annotated[int, Range(6, step=2)]
+    cells: Count
+    batch: Annotated[int, Range(2, NUM_IMAGES)]
+    image_size: Literal[8, 16, 32]
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        if self.channels < 5 or self.channels % 2 or self.cells < 1 or not 2 <= self.batch <= NUM_IMAGES:
-            raise ConfigError(
-                f"got channels={self.channels}, cells={self.cells}, batch={self.batch}; expected an even number of "
-                f"channels above 4, at least 1 cell, and 2 to {NUM_IMAGES} images"
-            )
-        if self.image_size not in (8, 16, 32):
-            raise ConfigError(f"got image_size={self.image_size}; expected 8, 16 or {SIZE}")
+        check_fields(self)
 
 
 # FULL has the networks that the benchmarks train, SLIM smaller ones for a CPU.

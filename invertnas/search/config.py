@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from invertnas.checks import Count, NonNegative, Whole, check_fields
 from invertnas.errors import ConfigError
 
 
@@ -44,38 +45,24 @@ class CandidateConfig:
         ConfigError: a value is out of range.
     """
 
-    wanted: int = 100
-    max_retries: int = 50
-    rows: int = 10
-    z_std: float = 0.0
-    z_std_step: float = 0.1
-    latent_noise: float = 0.0
-    latent_noise_step: float = 0.0
+    wanted: Count = 100
+    max_retries: Whole = 50
+    rows: Count = 10
+    z_std: NonNegative = 0.0
+    z_std_step: NonNegative = 0.1
+    latent_noise: NonNegative = 0.0
+    latent_noise_step: NonNegative = 0.0
     escalate: Literal["empty", "always"] = "empty"
     target: Literal["one", "beyond_best"] = "one"
-    target_range: float = 1.0
-    mutate_top: int = 0
-    climb: int = 0
+    target_range: NonNegative = 1.0
+    mutate_top: Whole = 0
+    climb: Whole = 0
     fill: Literal["batch", "ranked"] = "batch"
     source: Literal["inverse", "random"] = "inverse"
     unique_by: Literal["identity", "isomorphism"] = "identity"
 
     def __post_init__(self) -> None:
-        if min(self.wanted, self.rows) < 1 or min(self.mutate_top, self.climb, self.max_retries) < 0:
-            raise ConfigError("wanted and rows must be at least 1, max_retries, mutate_top and climb at least 0")
-        if min(self.z_std, self.z_std_step, self.latent_noise, self.latent_noise_step, self.target_range) < 0:
-            raise ConfigError("noise levels and target_range must not be negative")
-        if self.escalate not in ("empty", "always") or self.target not in ("one", "beyond_best"):
-            raise ConfigError(
-                f"got escalate={self.escalate!r}, target={self.target!r}; expected 'empty' or 'always', "
-                "and 'one' or 'beyond_best'"
-            )
-        if self.fill not in ("batch", "ranked"):
-            raise ConfigError(f"got fill={self.fill!r}; expected 'batch' or 'ranked'")
-        if self.source not in ("inverse", "random"):
-            raise ConfigError(f"got source={self.source!r}; expected 'inverse' or 'random'")
-        if self.unique_by not in ("identity", "isomorphism"):
-            raise ConfigError(f"got unique_by={self.unique_by!r}; expected 'identity' or 'isomorphism'")
+        check_fields(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,18 +84,14 @@ class SearchConfig:
         ConfigError: a value is out of range.
     """
 
-    initial: int = 30
-    keep: int = 20
-    batch: int = 5
+    initial: Count = 30
+    keep: Count = 20
+    batch: Count = 5
     selection: Literal["greedy", "thompson", "ucb", "members"] = "greedy"
-    explore: float = 1.0
+    explore: NonNegative = 1.0
     candidates: CandidateConfig = dataclasses.field(default_factory=CandidateConfig)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.keep <= self.initial or self.batch < 1:
-            raise ConfigError(
-                f"got initial={self.initial}, keep={self.keep}, batch={self.batch}; "
-                "expected 1 <= keep <= initial and batch >= 1"
-            )
-        if self.selection not in ("greedy", "thompson", "ucb", "members"):
-            raise ConfigError(f"got selection={self.selection!r}; expected 'greedy', 'thompson', 'ucb' or 'members'")
+        check_fields(self)
+        if self.keep > self.initial:
+            raise ConfigError(f"got keep={self.keep}, initial={self.initial}; expected keep of at most initial")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from invertnas.checks import Count, Positive, Range, Whole, check_fields
 from invertnas.search.baselines.base import Baseline, require
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
@@ -44,30 +45,24 @@ class BananasConfig:
         ConfigError: if a number is out of range.
     """
 
-    num_init: int = 10
-    batch_size: int = 10
-    candidates: int = 100
-    parents: int = 5
-    cutoff: int = 30
-    shortest_path: int = 1
-    path_ops: tuple[int, ...] | None = None
-    members: int = 5
-    hidden_layers: int = 10
-    width: int = 20
-    epochs: int = 150
-    fit_batch_size: int = 32
-    learning_rate: float = 0.01
-    beta_1: float = 0.9
-    beta_2: float = 0.99
+    num_init: Count = 10
+    batch_size: Count = 10
+    candidates: Count = 100
+    parents: Count = 5
+    cutoff: Count = 30
+    shortest_path: Whole = 1
+    path_ops: tuple[Whole, ...] | None = None
+    members: Count = 5
+    hidden_layers: Count = 10
+    width: Count = 20
+    epochs: Count = 150
+    fit_batch_size: Count = 32
+    learning_rate: Positive = 0.01
+    beta_1: Annotated[float, Range(0, 1, below=True)] = 0.9
+    beta_2: Annotated[float, Range(0, 1, below=True)] = 0.99
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int":
-                lowest = 0 if field.name == "shortest_path" else 1
-                require(value >= lowest, f"{field.name} {value}", f"at least {lowest}")
-        require(self.learning_rate > 0, f"learning_rate {self.learning_rate}", "a positive number")
-        require(0 <= self.beta_1 < 1 and 0 <= self.beta_2 < 1, f"betas {self.beta_1}, {self.beta_2}", "in [0, 1)")
+        check_fields(self)
         require(self.candidates >= self.batch_size, f"{self.candidates} candidates", f"at least {self.batch_size}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from invertnas.checks import Count, Positive, check_fields
 from invertnas.gaussian_process import GaussianProcess, expected_improvement
 from invertnas.search.baselines.base import Baseline, require
 from invertnas.spaces.base import SearchSpace
@@ -30,19 +31,16 @@ class BayesianConfig:
         ConfigError: if a number is out of range.
     """
 
-    num_init: int = 10
-    parents: int = 5
-    mutations: int = 20
-    samples: int = 100
-    reaches: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0)
-    noises: tuple[float, ...] = (1e-4, 1e-2, 1.0)
+    num_init: Count = 10
+    parents: Count = 5
+    mutations: Count = 20
+    samples: Count = 100
+    reaches: tuple[Positive, ...] = (0.1, 0.3, 1.0, 3.0, 10.0)
+    noises: tuple[Positive, ...] = (1e-4, 1e-2, 1.0)
 
     def __post_init__(self) -> None:
-        for name in ("num_init", "parents", "mutations", "samples"):
-            require(getattr(self, name) >= 1, f"{name} {getattr(self, name)}", "at least 1")
-        for name in ("reaches", "noises"):
-            values = getattr(self, name)
-            require(len(values) > 0 and min(values) > 0, f"{name} {values}", "at least one, all positive")
+        check_fields(self)
+        require(bool(self.reaches and self.noises), "no reaches or noises", "at least one of each")
 
 
 class BayesianOptimization(Baseline):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from invertnas.search.baselines.base import Baseline, require
+from invertnas.checks import Count, check_fields
+from invertnas.search.baselines.base import Baseline
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -25,13 +26,12 @@ class LocalSearchConfig:
         ConfigError: if a number is not positive.
     """
 
-    num_init: int = 10
-    num_restart: int = 1
+    num_init: Count = 10
+    num_restart: Count = 1
     full_neighbourhood: bool = False
 
     def __post_init__(self) -> None:
-        require(self.num_init >= 1, f"num_init {self.num_init}", "at least 1")
-        require(self.num_restart >= 1, f"num_restart {self.num_restart}", "at least 1")
+        check_fields(self)
 
 
 class LocalSearch(Baseline):

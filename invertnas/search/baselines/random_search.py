@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from invertnas.search.baselines.base import Baseline, require
+from invertnas.checks import Count, check_fields
+from invertnas.search.baselines.base import Baseline
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -21,10 +22,10 @@ class RandomSearchConfig:
         ConfigError: if it is not positive.
     """
 
-    batch_size: int = 1
+    batch_size: Count = 1
 
     def __post_init__(self) -> None:
-        require(self.batch_size >= 1, f"batch_size {self.batch_size}", "at least 1")
+        check_fields(self)
 
 
 class RandomSearch(Baseline):

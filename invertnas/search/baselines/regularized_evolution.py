@@ -6,7 +6,8 @@ import collections
 import dataclasses
 from typing import Any
 
-from invertnas.search.baselines.base import Baseline, require
+from invertnas.checks import Count, check_fields
+from invertnas.search.baselines.base import Baseline
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -24,14 +25,12 @@ class RegularizedEvolutionConfig:
         ConfigError: if a number is not positive.
     """
 
-    population_size: int = 30
-    tournament_size: int = 10
-    max_repeats: int = 100
+    population_size: Count = 30
+    tournament_size: Count = 10
+    max_repeats: Count = 100
 
     def __post_init__(self) -> None:
-        require(self.population_size >= 1, f"population_size {self.population_size}", "at least 1")
-        require(self.tournament_size >= 1, f"tournament_size {self.tournament_size}", "at least 1")
-        require(self.max_repeats >= 1, f"max_repeats {self.max_repeats}", "at least 1")
+        check_fields(self)
 
 
 class RegularizedEvolution(Baseline):

@@ -145,7 +145,7 @@ def test_foreign_architectures_and_settings_are_refused() -> None:
             proxy.score(samples(other, 1))
     with pytest.raises(ConfigError, match="nasbench_nlp"):
         NWOT(NASBenchNLPSpace())
-    good = {"channels": 6, "cells": 1, "batch": 4, "image_size": 8}
+    good: dict[str, Any] = {"channels": 6, "cells": 1, "batch": 4, "image_size": 8}
     for change in ({"channels": 4}, {"channels": 7}, {"cells": 0}, {"batch": 1}, {"batch": 129}, {"image_size": 12}):
         with pytest.raises(ConfigError, match=next(iter(change))):
             NWOTConfig(**(good | change))
