@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         OutputError,
         SearchExhaustedError,
         TrainingError,
+        WorkerError,
     )
     from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
     from invertnas.gvae.model import GVAE
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from invertnas.predictor.config import PredictorConfig
     from invertnas.predictor.predictor import InvertiblePredictor
     from invertnas.presets import Preset, preset
+    from invertnas.running.measurement import Measurement
+    from invertnas.running.runner import run
     from invertnas.search.config import CandidateConfig, SearchConfig
     from invertnas.search.optimizer import InvertNAS
     from invertnas.spaces.base import SearchSpace
@@ -56,6 +59,7 @@ __all__ = [
     "InvertNAS",
     "InvertNASError",
     "InvertiblePredictor",
+    "Measurement",
     "NASBench201",
     "NASBench201Analysis",
     "NASBench201Space",
@@ -67,9 +71,11 @@ __all__ = [
     "SearchExhaustedError",
     "SearchSpace",
     "TrainingError",
+    "WorkerError",
     "load_gvae",
     "preset",
     "reconstruction_metrics",
+    "run",
     "save_gvae",
     "split_cells",
 ]
@@ -91,6 +97,7 @@ _HOMES = {
     "InvertNAS": "invertnas.search.optimizer",
     "InvertNASError": "invertnas.errors",
     "InvertiblePredictor": "invertnas.predictor.predictor",
+    "Measurement": "invertnas.running.measurement",
     "NASBench201": "invertnas.benchmarks.nasbench201",
     "NASBench201Analysis": "invertnas.benchmarks.nasbench201",
     "NASBench201Space": "invertnas.spaces.nasbench201",
@@ -102,9 +109,11 @@ _HOMES = {
     "SearchExhaustedError": "invertnas.errors",
     "SearchSpace": "invertnas.spaces.base",
     "TrainingError": "invertnas.errors",
+    "WorkerError": "invertnas.errors",
     "load_gvae": "invertnas.gvae.pretrained",
     "preset": "invertnas.presets",
     "reconstruction_metrics": "invertnas.gvae.pretrained",
+    "run": "invertnas.running.runner",
     "save_gvae": "invertnas.gvae.pretrained",
     "split_cells": "invertnas.spaces.spec",
 }

@@ -37,3 +37,7 @@ class TrainingError(InvertNASError, ArithmeticError):
 
 class SearchExhaustedError(InvertNASError, RuntimeError):
     """Every architecture a method can reach has been queried before the budget was spent."""
+
+
+class WorkerError(InvertNASError, RuntimeError):
+    """The executor of a run takes no more trainings."""

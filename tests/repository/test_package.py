@@ -29,6 +29,7 @@ NAMES = {
     *("Preset", "preset"),
     *("SearchSpace", "GraphSpace", "ArchSpec", "split_cells", "GVAEConfig", "GVAETrainConfig", "GVAETrainer"),
     *("reconstruction_metrics", "save_gvae"),
+    *("Measurement", "run"),
     *(name for name, value in vars(errors).items() if isinstance(value, type)),
 }
 # First part of a module below `invertnas` -> what it may import below `invertnas`, itself and EVERYWHERE aside.
@@ -48,6 +49,7 @@ ALLOWED = {
     "inn": {"stacked", "seeding"},
     "alignflow": {"training", "gvae", "inn", "stacked", "spaces", "files", "seeding"},
     "proxies": {"spaces", "files", "seeding"},
+    "running": {"protocols", "spaces", "errors"},
     "networks": {"proxies.networks", "spaces", "seeding"},
     "initial": {"spaces", "seeding"},
     "search": {"protocols", "gaussian_process", "initial.base", "spaces", "files", "seeding"},
