@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,28 +44,25 @@ class Optimizer(Protocol):
     changes: an optimiser constructed with the same arguments that loads them continues exactly as the original.
     """
 
-    def ask(self) -> list[ArchSpec]:
-        """Architectures to evaluate next, distinct and never told before; at least one.
+    def ask(self, count: int | None = None) -> list[ArchSpec]:
+        """What is open, or the next question if nothing is; or `count` more, whatever is open. At least one.
 
-        Asking again before `tell` gives the same ones.
+        Distinct and never told before. Without `count`, asking again before `tell` gives the same ones.
 
         Raises:
             SearchExhaustedError: if there is none left.
         """
         ...
 
-    def tell(self, archs: Sequence[ArchSpec], accuracies: Sequence[float | None]) -> None:
-        """Validation accuracies (fractions) of the architectures last asked for, or of some of them.
-
-        None says that a training failed. InvertNAS takes it; the baselines refuse it with a ConfigError.
-        """
+    def tell(self, archs: Iterable[ArchSpec | str], accuracies: Iterable[float | None]) -> None:
+        """Validation accuracies (fractions) of any architectures of the space; None for a training that failed."""
         ...
 
-    def save(self, folder: Path) -> None:
-        """Write the state into an existing folder, an unanswered question included."""
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the state, an unanswered question included."""
         ...
 
-    def load(self, folder: Path) -> None:
+    def load(self, folder: str | os.PathLike[str]) -> None:
         """Restore what `save` wrote."""
         ...
 

@@ -23,14 +23,14 @@ def fingerprint(parts: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def check_fingerprint(path: Path, saved: str, mine: dict[str, Any]) -> None:
+def check_fingerprint(path: Path, saved: str | dict[str, Any], mine: dict[str, Any]) -> None:
     """Compare a file's fingerprint with that of what it is to be loaded into.
 
     Fields that only one of them has are not compared: they are younger than the other.
 
     Args:
         path: the file, for the message.
-        saved: its fingerprint in JSON.
+        saved: its fingerprint, as JSON or read from it.
         mine: `fingerprint` of what is there.
 
     Raises:
@@ -38,7 +38,7 @@ def check_fingerprint(path: Path, saved: str, mine: dict[str, Any]) -> None:
         ArtefactError: `saved` is no JSON object.
     """
     try:
-        told = json.loads(saved)
+        told = json.loads(saved) if isinstance(saved, str) else saved
     except json.JSONDecodeError:
         told = None
     if not isinstance(told, dict):

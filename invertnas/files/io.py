@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from invertnas.errors import ArtefactError, OutputError
+from invertnas.errors import ArtefactError, DataMissingError, OutputError
 
 VERSIONED = ("tensorflow", "keras", "spektral", "numpy")
 
@@ -59,9 +59,13 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file. Raises ArtefactError if it is not JSON."""
+    """Parse a JSON file. Raises DataMissingError if there is none, ArtefactError if it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataMissingError(f"found no {path}; expected a file; name the folder it was written to") from error
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read ({error.strerror}); make it a readable file") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtefactError(f"{path} is not valid JSON ({error}); delete it and run again") from error
 
@@ -73,10 +77,12 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = 
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of an .npz file. Raises ArtefactError if it is damaged."""
+    """Read every array of an .npz file. Raises DataMissingError if there is none, ArtefactError if it is damaged."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise DataMissingError(f"found no {path}; expected a file; name the folder it was written to") from error
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ArtefactError(f"{path} cannot be read ({error}); delete it and run again") from error
 

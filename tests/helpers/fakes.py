@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -187,17 +188,17 @@ class Recorded(InvertNAS):
     stop_at_save: int | None = None
     stop: Callable[[], None] = staticmethod(stop)
 
-    def ask(self) -> list[ArchSpec]:
-        archs = super().ask()
+    def ask(self, count: int | None = None) -> list[ArchSpec]:
+        archs = super().ask(count)
         self.asks.append(len(archs))
         return archs
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | os.PathLike[str]) -> None:
         if Recorded.stop_at_save is not None:
             Recorded.stop_at_save -= 1
             if Recorded.stop_at_save == 0:
-                self.surrogate.save(folder)
-                (folder / "optimizer.json").write_text('{"round": 1, "tr')
+                self.surrogate.save(Path(folder))
+                (Path(folder) / "optimizer.json").write_text('{"round": 1, "tr')
                 Recorded.stop_at_save = None
                 Recorded.stop()
         super().save(folder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from invertnas.checks import Count, Positive, Range, Whole, check_fields
+from invertnas.checks import Count, Positive, Range, Whole, check_fields, checked
 from invertnas.search.baselines.base import Baseline, require
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
@@ -27,7 +27,7 @@ class BananasConfig:
         batch_size: k, architectures asked for per round.
         candidates: mutations to collect for the acquisition.
         parents: best evaluated architectures to mutate, in turn, until there are enough
-            candidates; more are used only where these give fewer than `batch_size`.
+            candidates; more are used only where these give fewer than are asked for.
         cutoff: length of the truncated path encoding: 30 for NAS-Bench-201, 40 for NAS-Bench-101.
         shortest_path: operations on the shortest path that is counted: 1 for NAS-Bench-201, 0
             where the input may be wired straight to the output, as in NAS-Bench-101.
@@ -120,8 +120,8 @@ class Bananas(Baseline):
     method = "bananas"
 
     def __init__(self, space: SearchSpace, config: BananasConfig = BananasConfig(), *, seed: int) -> None:
+        self.config = checked(config, BananasConfig, "config", "Bananas")
         super().__init__(space, config, seed=seed)
-        self.config = config
         self.encoder = PathEncoder(
             space,
             space.inner_ops if config.path_ops is None else config.path_ops,
@@ -137,32 +137,34 @@ class Bananas(Baseline):
 
         return stacked_networks(self.encoder.width, self.config)
 
-    def _propose(self) -> tuple[list[ArchSpec], dict[str, Any]]:
-        config, known = self.config, len(self.history)
-        if known < config.num_init:
-            return self._fresh(config.num_init - known), {"phase": "init"}
-        candidates = self._candidates()
+    def _choose(self, count: int | None) -> tuple[list[ArchSpec], dict[str, Any]]:
+        config, history = self.config, self.history
+        missing = self._missing(config.num_init, len(history), count)
+        if missing or not len(history):
+            return self._fresh(missing or 1), {"phase": "init"}
+        wanted = config.batch_size if count is None else count
+        candidates = self._candidates(wanted)
         if not candidates:
-            return self._fresh(config.batch_size), {"phase": "random", "candidates": 0}
-        if len(candidates) <= config.batch_size:
+            return self._fresh(wanted), {"phase": "random", "candidates": 0}
+        if len(candidates) <= wanted:
             return candidates, {"phase": "mutate", "candidates": len(candidates)}
         report, errors = self._predict(candidates)
-        drawn = self._rng("its", known).normal(errors.mean(axis=0), errors.std(axis=0))
-        chosen = np.argsort(drawn, kind="stable")[: config.batch_size]
+        drawn = self._rng("its", history.count).normal(errors.mean(axis=0), errors.std(axis=0))
+        chosen = np.argsort(drawn, kind="stable")[:wanted]
         note = {"phase": "model", "candidates": len(candidates), **report}
         return [candidates[index] for index in chosen], note
 
-    def _candidates(self) -> list[ArchSpec]:
+    def _candidates(self, wanted: int) -> list[ArchSpec]:
         """Unknown, distinct one-edit mutations of the best evaluated architectures."""
-        config, rng = self.config, self._rng("candidates", len(self.history))
+        config, rng = self.config, self._rng("candidates", self.history.count)
         found: dict[str, ArchSpec] = {}
         for rank, parent in enumerate(self.history.ranked()):
-            if len(found) >= config.candidates or (rank >= config.parents and len(found) >= config.batch_size):
+            if len(found) >= config.candidates or (rank >= config.parents and len(found) >= wanted):
                 break
             for _ in range(config.candidates):
                 child = self.space.mutate(self.history.archs[parent], rng)
                 identity = self.space.identity(child)
-                if identity not in self.history:
+                if not self.history.known(identity):
                     found.setdefault(identity, child)
         return list(found.values())[: config.candidates]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from invertnas.checks import Count, Positive, check_fields
+from invertnas.checks import Count, Positive, check_fields, checked
 from invertnas.gaussian_process import GaussianProcess, expected_improvement
 from invertnas.search.baselines.base import Baseline, require
 from invertnas.spaces.base import SearchSpace
@@ -51,6 +51,7 @@ class BayesianOptimization(Baseline):
     (Kandasamy et al. compare networks by optimal transport and maximise the acquisition by evolution; their
     distance counts layers and units, which cells do not have.) Reach and noise are those of highest marginal
     likelihood, the process anew each round. Candidates are mutations of the best and random architectures.
+    While some are open, the mean that the process predicts for them stands for their accuracies.
 
     Args:
         space: the search space.
@@ -61,19 +62,19 @@ class BayesianOptimization(Baseline):
     method = "bayesian"
 
     def __init__(self, space: SearchSpace, config: BayesianConfig = BayesianConfig(), *, seed: int) -> None:
+        self.config = checked(config, BayesianConfig, "config", "BayesianOptimization")
         super().__init__(space, config, seed=seed)
-        self.config = config
 
-    def _propose(self) -> tuple[list[ArchSpec], dict[str, Any]]:
+    def _choose(self, count: int | None) -> tuple[list[ArchSpec], dict[str, Any]]:
         config, history = self.config, self.history
-        if len(history) < config.num_init:
-            return self._fresh(config.num_init - len(history)), {"phase": "init"}
+        missing = self._missing(config.num_init, len(history), count)
+        if missing or not len(history):
+            return self._fresh(missing or 1), {"phase": "init"}
         candidates = self._candidates()
         if not candidates:
             return self._fresh(1), {"phase": "random", "candidates": 0}
         accuracies = np.array(list(history.accuracies.values()))
-        known = self._encode([history.archs[identity] for identity in history.evaluated])
-        process = GaussianProcess.fit(known, accuracies, reaches=config.reaches, noises=config.noises)
+        process = self._process(accuracies)
         mean, std = process.predict(self._encode(candidates))
         gain = expected_improvement(mean, std, float(accuracies.max()))
         chosen = int(np.lexsort((mean, gain))[-1])  # of equal gains, as where all vanish, the highest mean
@@ -81,10 +82,21 @@ class BayesianOptimization(Baseline):
         note = {"phase": "model", "candidates": len(candidates), "expected_improvement": float(gain[chosen]), **fit}
         return [candidates[chosen]], note
 
+    def _process(self, accuracies: np.ndarray) -> GaussianProcess:
+        config, history = self.config, self.history
+        known = self._encode([history.archs[identity] for identity in history.evaluated])
+        process = GaussianProcess.fit(known, accuracies, reaches=config.reaches, noises=config.noises)
+        if not history.open:
+            return process
+        pending = self._encode(list(history.open.values()))
+        believed = np.concatenate([accuracies, process.predict(pending)[0]])
+        both = np.concatenate([known, pending])
+        return GaussianProcess.fit(both, believed, reaches=config.reaches, noises=config.noises)
+
     def _candidates(self) -> list[ArchSpec]:
         """Unknown, distinct architectures: neighbours of the best, then random ones."""
         config, history, found = self.config, self.history, dict[str, ArchSpec]()
-        rng = self._rng("candidates", len(history))
+        rng = self._rng("candidates", history.count)
         for parent in history.ranked()[: config.parents]:
             options, limit = self.space.neighbours(history.archs[parent]), len(found) + config.mutations
             for index in rng.permutation(len(options)):
@@ -97,7 +109,7 @@ class BayesianOptimization(Baseline):
 
     def _collect(self, arch: ArchSpec, found: dict[str, ArchSpec]) -> None:
         identity = self.space.identity(arch)
-        if identity not in self.history:
+        if not self.history.known(identity):
             found.setdefault(identity, arch)
 
     def _encode(self, archs: Sequence[ArchSpec]) -> FloatArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from invertnas.checks import Count, check_fields
+from invertnas.checks import Count, check_fields, checked
 from invertnas.search.baselines.base import Baseline
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
@@ -39,7 +39,8 @@ class LocalSearch(Baseline):
 
     Neighbours evaluated earlier are not asked for again: their known values count, so a step to a
     known better neighbour costs nothing. Equal accuracy is no improvement. One architecture per
-    ask, except for the random starts.
+    ask, except for the random starts; results told before the first descent count as starts. While
+    open neighbours decide on the next step, who asks for more gets a random architecture.
 
     Args:
         space: the search space.
@@ -50,8 +51,8 @@ class LocalSearch(Baseline):
     method = "local_search"
 
     def __init__(self, space: SearchSpace, config: LocalSearchConfig = LocalSearchConfig(), *, seed: int) -> None:
+        self.config = checked(config, LocalSearchConfig, "config", "LocalSearch")
         super().__init__(space, config, seed=seed)
-        self.config = config
         self._incumbent: str | None = None
         self._starts: list[str] = []
         self._optima: list[str] = []
@@ -67,38 +68,46 @@ class LocalSearch(Baseline):
         """Identities of the local optima reached so far, in order."""
         return tuple(self._optima)
 
-    def _propose(self) -> tuple[list[ArchSpec], dict[str, Any]]:
+    def _choose(self, count: int | None) -> tuple[list[ArchSpec], dict[str, Any]]:
         while self._incumbent is not None:
-            unknown, better = self._scan(self._incumbent)
+            unknown, better, waiting = self._scan(self._incumbent)
             if unknown is not None:
                 return [unknown], self._note("climb")
+            if better is None and waiting:
+                return self._fresh(1), self._note("random")
             if better is None:
                 self._optima.append(self._incumbent)
             self._moves += 1
             self._incumbent = better
-        wanted = self.config.num_restart if self._optima else self.config.num_init
-        return self._fresh(wanted - len(self._starts)), self._note("start")
+        missing = self._missing(self._wanted, len(self._starts), count)
+        return self._fresh(missing or count or 1), self._note("start")
 
-    def _scan(self, incumbent: str) -> tuple[ArchSpec | None, str | None]:
-        """The next neighbour to evaluate, or else the neighbour to move to, or else neither."""
+    @property
+    def _wanted(self) -> int:
+        """Random architectures of this start."""
+        return self.config.num_restart if self._optima else self.config.num_init
+
+    def _scan(self, incumbent: str) -> tuple[ArchSpec | None, str | None, bool]:
+        """The next neighbour to evaluate, or else the one to move to, or else neither; and whether some are open."""
         history, limit = self.history, self.history.accuracies[incumbent]
         neighbours = self.space.neighbours(history.archs[incumbent])
-        better: list[str] = []
+        better, waiting = list[str](), False
         for index in self._rng("order", self._moves).permutation(len(neighbours)):
             identity = self.space.identity(neighbours[index])
-            if identity not in history:
-                return neighbours[index], None
-            if history.accuracies[identity] > limit:
+            if not history.known(identity):
+                return neighbours[index], None, waiting
+            waiting = waiting or identity in history.open
+            if identity in history and history.accuracies[identity] > limit:
                 better.append(identity)
                 if not self.config.full_neighbourhood:
                     break
-        return None, history.best(better) if better else None
+        return None, history.best(better) if better else None, waiting
 
     def _observe(self, identities: list[str]) -> None:
         if self._incumbent is not None:
             return
         self._starts += identities
-        if len(self._starts) >= (self.config.num_restart if self._optima else self.config.num_init):
+        if len(self._starts) >= self._wanted:
             self._incumbent, self._starts = self.history.best(self._starts), []
 
     def _note(self, phase: str) -> dict[str, Any]:
@@ -114,5 +123,7 @@ class LocalSearch(Baseline):
         }
 
     def _restore(self, extra: dict[str, Any]) -> None:
-        self._incumbent, self._moves = extra["incumbent"], int(extra["moves"])
-        self._starts, self._optima = list(extra["starts"]), list(extra["optima"])
+        incumbent, starts, optima = extra["incumbent"], list(extra["starts"]), list(extra["optima"])
+        for identity in (*starts, *optima, *(() if incumbent is None else (incumbent,))):
+            self.history.accuracies[identity]  # KeyError for one that was never evaluated
+        self._incumbent, self._starts, self._optima, self._moves = incumbent, starts, optima, int(extra["moves"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from invertnas.checks import Count, check_fields
+from invertnas.checks import Count, check_fields, checked
 from invertnas.search.baselines.base import Baseline
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
@@ -40,8 +40,8 @@ class RandomSearch(Baseline):
     method = "random_search"
 
     def __init__(self, space: SearchSpace, config: RandomSearchConfig = RandomSearchConfig(), *, seed: int) -> None:
+        self.config = checked(config, RandomSearchConfig, "config", "RandomSearch")
         super().__init__(space, config, seed=seed)
-        self.config = config
 
-    def _propose(self) -> tuple[list[ArchSpec], dict[str, Any]]:
-        return self._fresh(self.config.batch_size), {}
+    def _choose(self, count: int | None) -> tuple[list[ArchSpec], dict[str, Any]]:
+        return self._fresh(self.config.batch_size if count is None else count), {}

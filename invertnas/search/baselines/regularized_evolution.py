@@ -6,7 +6,7 @@ import collections
 import dataclasses
 from typing import Any
 
-from invertnas.checks import Count, check_fields
+from invertnas.checks import Count, check_fields, checked
 from invertnas.search.baselines.base import Baseline
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
@@ -37,7 +37,8 @@ class RegularizedEvolution(Baseline):
     """Mutates the winner of a tournament once; the child joins and the oldest member dies.
 
     A child evaluated earlier joins with its known value and costs nothing. One architecture per
-    ask, except for the initial population.
+    ask, except for the initial population. Results told before the first child belong to the initial
+    population: the best of them, in the order in which they were told.
 
     Args:
         space: the search space.
@@ -50,8 +51,8 @@ class RegularizedEvolution(Baseline):
     def __init__(
         self, space: SearchSpace, config: RegularizedEvolutionConfig = RegularizedEvolutionConfig(), *, seed: int
     ) -> None:
+        self.config = checked(config, RegularizedEvolutionConfig, "config", "RegularizedEvolution")
         super().__init__(space, config, seed=seed)
-        self.config = config
         self._population: collections.deque[str] = collections.deque(maxlen=config.population_size)
         self._steps = 0
 
@@ -60,16 +61,17 @@ class RegularizedEvolution(Baseline):
         """Identities of the living, oldest first; an architecture may live more than once."""
         return tuple(self._population)
 
-    def _propose(self) -> tuple[list[ArchSpec], dict[str, Any]]:
-        missing = self.config.population_size - len(self._population)
-        if missing > 0:
-            return self._fresh(missing), {"phase": "init", "repeats": 0}
+    def _choose(self, count: int | None) -> tuple[list[ArchSpec], dict[str, Any]]:
+        missing = self._missing(self.config.population_size, len(self._population), count)
+        if missing or not self._population:
+            return self._fresh(missing or 1), {"phase": "init", "repeats": 0}
         for repeats in range(self.config.max_repeats):
             child = self._child()
             identity = self.space.identity(child)
-            if identity not in self.history:
+            if not self.history.known(identity):
                 return [child], {"phase": "evolve", "repeats": repeats}
-            self._population.append(identity)
+            if identity in self.history:
+                self._population.append(identity)
         return self._fresh(1), {"phase": "random", "repeats": self.config.max_repeats}
 
     def _child(self) -> ArchSpec:
@@ -80,11 +82,18 @@ class RegularizedEvolution(Baseline):
         return self.space.mutate(self.history.archs[winner], rng)
 
     def _observe(self, identities: list[str]) -> None:
-        self._population.extend(identities)
+        if self._steps:
+            self._population.extend(identities)
+            return
+        best = set(self.history.ranked()[: self.config.population_size])
+        self._population.clear()
+        self._population.extend(identity for identity in self.history.evaluated if identity in best)
 
     def _extra(self) -> dict[str, Any]:
         return {"population": list(self._population), "steps": self._steps}
 
     def _restore(self, extra: dict[str, Any]) -> None:
-        self._steps = int(extra["steps"])
-        self._population = collections.deque(extra["population"], maxlen=self.config.population_size)
+        population, self._steps = list(extra["population"]), int(extra["steps"])
+        for identity in population:
+            self.history.accuracies[identity]  # KeyError for one that was never evaluated
+        self._population = collections.deque(population, maxlen=self.config.population_size)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from invertnas.errors import ArtefactError, OutputError
+from invertnas.errors import ArtefactError, DataMissingError, OutputError
 from invertnas.files.io import (
     read_arrays,
     read_json,
@@ -163,9 +163,12 @@ def test_overwritten_arrays_are_refused(tmp_path: Path, compress: bool) -> None:
 def test_other_files_are_no_arrays(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("this is no archive")
     np.savez(tmp_path / "objects.npz", a=np.array([{"pickled": 1}], dtype=object))
-    for name in ("text.npz", "objects.npz", "missing.npz"):
+    for name in ("text.npz", "objects.npz"):
         with pytest.raises(ArtefactError, match=name):
             read_arrays(tmp_path / name)
+    for read in (read_arrays, read_json):
+        with pytest.raises(DataMissingError, match="found no .*missing.npz"):
+            read(tmp_path / "missing.npz")
 
 
 def test_checksums_of_files(tmp_path: Path) -> None:

@@ -142,9 +142,8 @@ def test_architectures_told_twice_or_of_elsewhere_are_refused(rounds: int) -> No
     for wrong in ([new[0], new[0]], [new[0], known[0]], [known[-1]], [search.val.archs[0]]):
         with pytest.raises(OutOfDomainError, match="which is told twice; expected .*without an accuracy"):
             search.tell(wrong, [0.5] * len(wrong))
-    for foreign in (stranger, SPACE.to_string(new[1])):
-        with pytest.raises(OutOfDomainError, match="expected an ArchSpec of nasbench201; .*from_string"):
-            search.tell([new[0], foreign], [0.5, 0.5])  # type: ignore[list-item]
+    with pytest.raises(OutOfDomainError, match="expected an architecture of nasbench201, .*from_string"):
+        search.tell([new[0], stranger], [0.5, 0.5])
     assert state(search) == before and search.ask() == new
 
 
@@ -221,11 +220,3 @@ def test_a_question_that_fails_altogether_is_followed_by_another() -> None:
     search.tell(first, [None, None])
     second = search.ask()
     assert search.train == before and not {*first} & {*second} and surrogate(search).fits[-1][2] == 2
-
-
-def test_baselines_say_that_they_take_no_failures() -> None:
-    search = RandomSearch(SPACE, TRIPLES, seed=0)
-    archs = search.ask()
-    with pytest.raises(ConfigError, match="got accuracy None; .*leave the architecture out"):
-        search.tell(archs[:2], [0.5, None])
-    assert search.ask() == archs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from invertnas.errors import ArtefactError
-from invertnas.protocols import Labelled
-from tests.helpers.fakes import small_search
+from invertnas.errors import ArtefactError, ConfigError
+from invertnas.search.config import CandidateConfig
+from invertnas.search.optimizer import InvertNAS
+from tests.helpers.fakes import OPTIMUM, SMALL_SEARCH, SPACE, FakeSurrogate, small_search
 from tests.invertnas.search.test_answers import answer, state, step, surrogate, whole
 
 
@@ -38,23 +40,36 @@ def edit_state(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     (folder / "optimizer.json").write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("rounds", [1, 3])
-def test_checkpoints_of_before_continue_as_they_did(tmp_path: Path, rounds: int) -> None:
-    search = whole(rounds)
-    search.save(tmp_path)
-    edit_state(tmp_path, lambda content: [content.pop(name) for name in ("open", "failed", "files")])
-    restored = small_search(7)
-    restored.load(tmp_path)
-    assert [step(restored) for _ in range(3)] == [step(search) for _ in range(3)]
-    assert state(restored) == state(search)
-
-
-def test_a_checkpoint_of_before_with_a_round_counted_by_pieces_gets_its_initial_fit(tmp_path: Path) -> None:
+def test_a_checkpoint_of_an_older_format_is_refused_and_its_accuracies_are_good(tmp_path: Path) -> None:
     whole(1).save(tmp_path)
-    edit_state(tmp_path, lambda content: content.update(round=5))
-    restored = small_search(7)
-    restored.load(tmp_path)
-    assert restored.ask() == whole(1).ask() and surrogate(restored).fits[0][2] == 0
+    edit_state(tmp_path, lambda content: content.pop("format"))
+    with pytest.raises(ArtefactError, match="optimizer.json is of format None; expected 2; tell the accuracies"):
+        small_search(7).load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "field"),
+    [
+        ({"batch": 3}, "config.batch"),
+        ({"keep": 5}, "config.keep"),
+        ({"selection": "ucb"}, "config.selection"),
+        ({"candidates": CandidateConfig(wanted=13)}, "config.candidates.wanted"),
+    ],
+)
+def test_every_field_must_be_the_saved_one(tmp_path: Path, other: dict[str, Any], field: str) -> None:
+    whole(2).save(tmp_path)
+    search = small_search(7, dataclasses.replace(SMALL_SEARCH, **other))
+    with pytest.raises(ConfigError, match=f"saved with {field}=.*; expected {field}="):
+        search.load(tmp_path)
+    assert not search.history and not search.diagnostics()
+
+
+def test_another_initial_set_is_refused(tmp_path: Path) -> None:
+    given = SPACE.neighbours(OPTIMUM)
+    InvertNAS(SPACE, FakeSurrogate(), SMALL_SEARCH, initial=given[:6], seed=7).save(tmp_path)
+    for initial in (None, given[:7], given[5::-1]):
+        with pytest.raises(ConfigError, match="saved with initial_sha256="):
+            InvertNAS(SPACE, FakeSurrogate(), SMALL_SEARCH, initial=initial, seed=7).load(tmp_path)
 
 
 def test_files_of_different_saves_are_refused(tmp_path: Path) -> None:
@@ -62,10 +77,11 @@ def test_files_of_different_saves_are_refused(tmp_path: Path) -> None:
     for name in ("first", "second"):
         search.save(tmp_path / name)
         step(search)
-    late, early = (tmp_path / name / "fake.npz" for name in ("second", "first"))
-    assert set(json.loads((tmp_path / "first" / "optimizer.json").read_text())["files"]) == {"fake.npz"}
+    late, early = (next((tmp_path / name).glob("*/fake.npz")) for name in ("second", "first"))
+    parts = json.loads((tmp_path / "first" / "optimizer.json").read_text())["parts"]
+    assert parts["folder"] == "surrogate_1" and set(parts["files"]) == {"fake.npz"}
     early.write_bytes(late.read_bytes())
-    (tmp_path / "first" / "notes.txt").write_text("of no concern")
+    (early.parent / "notes.txt").write_text("of no concern")
     restored = small_search(7)
     with pytest.raises(ArtefactError, match="fake.npz is not the one of the save that wrote optimizer.json"):
         restored.load(tmp_path / "first")
@@ -73,6 +89,41 @@ def test_files_of_different_saves_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="fake.npz is missing"):
         restored.load(tmp_path / "first")
     assert len(restored.train) == 0 and not restored.diagnostics()
+
+
+@pytest.mark.parametrize("folder", ["..", "/tmp", "surrogate_1/..", ""])
+def test_the_surrogate_is_read_from_inside_the_folder_alone(tmp_path: Path, folder: str) -> None:
+    whole(2).save(tmp_path)
+    edit_state(tmp_path, lambda content: content["parts"].update(folder=folder))
+    with pytest.raises(ArtefactError, match="optimizer.json is damaged"):
+        small_search(7).load(tmp_path)
+
+
+class Interrupted(FakeSurrogate):
+    """Stops before its file, or after it."""
+
+    late = False
+
+    def save(self, folder: Path) -> None:
+        if self.late:
+            super().save(folder)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_save_that_is_cut_short_leaves_the_one_before(tmp_path: Path, late: bool) -> None:
+    search = whole(2)
+    search.save(tmp_path)
+    step(search)
+    search.surrogate = Interrupted()
+    search.surrogate.late = late
+    with pytest.raises(KeyboardInterrupt):
+        search.save(tmp_path)
+    restored = small_search(7)
+    restored.load(tmp_path)
+    assert state(restored) == state(whole(2))
+    restored.save(tmp_path)
+    assert len(list(tmp_path.glob("surrogate_*"))) == 1
 
 
 def test_saving_into_the_same_folder_again_is_fine(tmp_path: Path) -> None:
@@ -86,21 +137,13 @@ def test_saving_into_the_same_folder_again_is_fine(tmp_path: Path) -> None:
     assert state(search) == state(whole(3))
 
 
-@pytest.mark.parametrize("place", ["train", "open"])
+@pytest.mark.parametrize("place", ["evaluated", "open"])
 def test_an_architecture_the_space_cannot_read_is_no_reason_to_delete(tmp_path: Path, place: str) -> None:
     search = whole(2)
     search.ask()
     search.save(tmp_path)
-    entry = ["|none~0|", 0.5] if place == "train" else "|none~0|"
+    entry = ["|none~0|", 0.5] if place == "evaluated" else "|none~0|"
     edit_state(tmp_path, lambda content: content[place].append(entry))
     with pytest.raises(ArtefactError, match="cannot read the architecture '.none~0.' .*keep the folder") as raised:
         small_search(7).load(tmp_path)
     assert "optimizer.json" in str(raised.value) and "delete" not in str(raised.value)
-
-
-def test_saving_never_pairs_labels_wrongly(tmp_path: Path) -> None:
-    search = whole(1)
-    search.train = Labelled(search.train.archs, search.train.accuracies[1:])
-    with pytest.raises(ValueError, match="zip"):
-        search.save(tmp_path)
-    assert not (tmp_path / "optimizer.json").exists()
