@@ -78,7 +78,7 @@ Share = Annotated[float, Range(0, 1, above=True)]  # of something, never nothing
 def check_fields(config: Any) -> None:
     """Check every field of a dataclass instance against its annotation.
 
-    A NumPy number is replaced by Python's, so that the configuration can be written as JSON.
+    A NumPy number is replaced by Python's, so that the configuration can be written as JSON, and a list by a tuple.
 
     Args:
         config: instance of a dataclass whose annotations are of the kinds in `checked`.
@@ -244,10 +244,11 @@ def _match(value: Any, hint: Any) -> tuple[bool, Any]:
 
 
 def _match_tuple(value: Any, inner: tuple[Any, ...]) -> tuple[bool, Any]:
-    if not isinstance(value, tuple):
+    if not isinstance(value, (tuple, list)):
         return False, value
     hints = inner[:1] * len(value) if inner[-1] is Ellipsis else inner
     if len(hints) != len(value):
         return False, value
     found = [_match(entry, hint) for entry, hint in zip(value, hints)]
-    return all(fits for fits, _ in found), tuple(plain for _, plain in found)
+    fits, plain = all(fit for fit, _ in found), tuple(kept for _, kept in found)
+    return fits, value if plain == value else plain

@@ -26,6 +26,7 @@ from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.predictor.config import PredictorConfig
 from invertnas.search.config import CandidateConfig, SearchConfig
+from invertnas.spaces.records import NB101, NB301, NBNLP
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,13 +176,13 @@ _LARGE: dict[str, Any] = {  # paper Appendix H, Tables 14 and 15
 }
 Changes = dict[str, dict[str, Any]]  # part of a preset -> its changed fields
 _PAPERS: dict[str, Changes] = {
-    "nasbench301": {"train": _LARGE},
-    "nasbench_nlp": {"train": _LARGE, "search": {"keep": _PAPER.search.initial}},
+    NB301.name: {"train": _LARGE},
+    NBNLP.name: {"train": _LARGE, "search": {"keep": _PAPER.search.initial}},
 }
 _AS_NAMED = ("fast_greedy", "fast_greedy_mean")  # the same picks on every space
 _FASTS: dict[str, Changes] = {
-    "nasbench101": {"search": {"selection": "members"}},
-    "nasbench301": {"predictor": _UNCERTAIN, "search": _EXPLORING},
+    NB101.name: {"search": {"selection": "members"}},
+    NB301.name: {"predictor": _UNCERTAIN, "search": _EXPLORING},
 }
 
 

@@ -17,9 +17,10 @@ from invertnas.errors import ConfigError
 from invertnas.presets import Preset
 from invertnas.protocols import Labelled, Surrogate
 from invertnas.seeding import generator
+from invertnas.spaces.records import NB201
 from invertnas.spaces.spec import ArchSpec, FloatArray
 
-BENCHMARK = "nasbench201"
+BENCHMARK = NB201.name
 BACKGROUND, SHOWN_PER_ROUND = 3000, 40
 
 
@@ -75,7 +76,7 @@ def latent_frame(
     from invertnas.search.optimizer import InvertNAS
 
     space, bench = space_of(BENCHMARK), open_benchmark(BENCHMARK, queries)
-    gvae = load_gvae(pretrained, space)
+    gvae = load_gvae(space, pretrained)
     inn = chosen.inn_config(gvae.config.flat_dim)
     surrogate = Recording(InvertiblePredictor(space, gvae, inn, chosen.train, chosen.predictor, seed=seed))
     initial = open_initial(init, space, pretrained, gvae).choose(space, chosen.search.initial, seed)

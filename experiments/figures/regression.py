@@ -20,9 +20,10 @@ from invertnas.presets import Preset
 from invertnas.protocols import Labelled
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import NB201
 from invertnas.spaces.spec import ArchSpec, FloatArray
 
-BENCHMARK = "nasbench201"
+BENCHMARK = NB201.name
 TRAIN, VAL, TEST_SHARE = 350, 50, 0.1
 EPOCHS, PATIENCE = 300, 50
 RANGE = np.arange(201) * 0.005
@@ -67,7 +68,7 @@ def fitted(split: Split, chosen: Preset, pretrained: Path, seed: int) -> tuple[A
     )
     used = dataclasses.replace(chosen, train=train)
     space = space_of(BENCHMARK)
-    gvae = load_gvae(pretrained, space)
+    gvae = load_gvae(space, pretrained)
     inn = used.inn_config(gvae.config.flat_dim)
     predictor = InvertiblePredictor(space, gvae, inn, used.train, used.predictor, seed=seed)
     predictor.fit(split.labelled("train"), split.labelled("val"), round_index=0)

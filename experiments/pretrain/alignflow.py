@@ -18,9 +18,10 @@ from experiments.common.cores import limit_threads
 from experiments.pretrain.alignflow_settings import SIZES, domains, held_out_metrics
 from experiments.pretrain.gvae_settings import pretraining
 from invertnas.files.io import sha256_arrays
+from invertnas.spaces.records import NB201
 
 FLAGS = flags.FlagValues()
-_SPACE = flags.DEFINE_string("space", "nasbench201", f"Search space: {', '.join(SIZES)}.", flag_values=FLAGS)
+_SPACE = flags.DEFINE_string("space", NB201.name, f"Search space: {', '.join(SIZES)}.", flag_values=FLAGS)
 _EPOCHS = flags.DEFINE_integer("epochs", None, "Upper bound on epochs.", lower_bound=1, flag_values=FLAGS)
 _THREADS = flags.DEFINE_integer("threads", None, "Cores to use; default: all.", lower_bound=1, flag_values=FLAGS)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of data, split, weights, shuffling and noise.", flag_values=FLAGS)
@@ -48,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     from invertnas.gvae.pretrained import load_gvae
 
     folder, seed, space = Path(_PRETRAINED.value), _SEED.value, pretraining(_SPACE.value).space()
-    gvae = load_gvae(folder, space)
+    gvae = load_gvae(space, folder)
     archs = domains(space, seed, _SIZE.value)
     train = AlignFlowTrainConfig(seed=seed)
     train = dataclasses.replace(train, epochs=_EPOCHS.value or train.epochs)
@@ -71,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
         **{f"train_{clock}_s": round(value, 1) for clock, value in trainer.seconds.items()},
     }
     digest = sha256_arrays(*(array for part in graphs for array in (part.ops, part.adjacency)))
-    save_alignflow(folder, model, gvae, space.name, data_sha256=digest, seed=seed, extra=extra)
+    save_alignflow(model, gvae, folder, space, data_sha256=digest, seed=seed, extra=extra)
     print({name: round(value, 6) for name, value in extra["metrics"].items() if isinstance(value, float)})
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from invertnas.errors import ConfigError
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import record_of, records
 from invertnas.spaces.reduced import is_reduced, sample_reduced
 from invertnas.spaces.spec import ArchSpec
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:  # TensorFlow stays out of the import
     from invertnas.gvae.model import GVAE
 
 # Architectures of each domain, training and validation together (Table 11).
-SIZES = {"nasbench101": 5_000, "nasbench201": 15_625, "nasbench301": 20_000, "nasbench_nlp": 25_000}
+SIZES = {record.name: record.alignflow_size for record in records() if record.alignflow_size is not None}
 MEASURED = 2_000  # held-out architectures of each domain that the metrics are taken on
 
 
@@ -35,7 +36,7 @@ def domains(space: SearchSpace, seed: int, size: int | None = None) -> tuple[lis
     if space.name not in SIZES:
         raise ConfigError(f"got space {space.name!r}; expected one of {', '.join(SIZES)}")
     count, whole = SIZES[space.name] if size is None else size, getattr(space, "all", None)
-    if space.name == "nasbench201" and whole is not None:
+    if SIZES[space.name] == record_of(space.name).size and whole is not None:
         full = list(whole())
         both = [arch for arch in full if is_reduced(space, arch)], full
         orders = [generator(seed, "alignflow-data", d).permutation(len(archs))[:count] for d, archs in enumerate(both)]

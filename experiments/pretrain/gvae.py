@@ -18,9 +18,10 @@ from experiments.common import cli
 from experiments.common.cores import limit_threads
 from experiments.pretrain.gvae_settings import PRETRAINING, gvae_config, held_out, pretraining, training_graphs
 from invertnas.errors import ConfigError
+from invertnas.spaces.records import NB201
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("space", "nasbench201", f"Search space: {', '.join(PRETRAINING)}.")
+flags.DEFINE_string("space", NB201.name, f"Search space: {', '.join(PRETRAINING)}.")
 flags.DEFINE_string("setting", "fast", "Optimisation: 'fast' (ours, for two CPU cores) or 'paper'.")
 flags.DEFINE_integer("epochs", None, "Upper bound on epochs; default: the setting's.", lower_bound=1)
 flags.DEFINE_integer("threads", None, "Cores to use; default: all.", lower_bound=1)
@@ -66,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
         "best_epoch": trainer.progress.best_epoch,
         "last_run_wall_s": round(time.perf_counter() - started, 1),
     }
-    save_gvae(Path(FLAGS.pretrained), model, space.name, data_sha256=trainer.data_sha256, seed=train.seed, extra=extra)
+    save_gvae(model, Path(FLAGS.pretrained), space, data_sha256=trainer.data_sha256, seed=train.seed, extra=extra)
     print({name: round(value, 6) for name, value in extra["metrics"].items()})
 
 

@@ -12,6 +12,7 @@ from invertnas.errors import ConfigError
 from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import NB101, NB201, NB301, NBNLP, open_space
 from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, join_cells, split_cells
 
 Sampler = Callable[[np.random.Generator], ArchSpec]
@@ -69,60 +70,36 @@ def _recurrent(space: SearchSpace, seed: int) -> Iterator[ArchSpec]:
         yield from _distinct(space, count, seed, functools.partial(space.sample_states, states=states))
 
 
-def _nb101() -> SearchSpace:
-    from invertnas.spaces.nasbench101.space import NASBench101Space
-
-    return NASBench101Space()
-
-
-def _nb201() -> SearchSpace:
-    from invertnas.spaces.nasbench201 import NASBench201Space
-
-    return NASBench201Space()
-
-
-def _nb301() -> SearchSpace:
-    from invertnas.spaces.nasbench301.space import NASBench301Space
-
-    return NASBench301Space()
-
-
-def _nbnlp() -> SearchSpace:
-    from invertnas.spaces.nasbench_nlp.space import NASBenchNLPSpace
-
-    return NASBenchNLPSpace()
-
-
 _P = GVAETrainConfig()
 _P32 = dataclasses.replace(_P, batch_size=32, stop_patience=50)
 _SHORT = GVAETrainConfig(learning_rate=2e-3, lr_factor=0.3, lr_patience=3, stop_patience=10)
 PRETRAINING = {
-    "nasbench101": Pretraining(
-        _nb101,
+    NB101.name: Pretraining(
+        functools.partial(open_space, NB101.name),
         _whole,
         "all 423,624 cells",
         16,
         _P,
         dataclasses.replace(_SHORT, epochs=16, batch_size=512, lr_patience=1),
     ),
-    "nasbench201": Pretraining(
-        _nb201,
+    NB201.name: Pretraining(
+        functools.partial(open_space, NB201.name),
         _whole,
         "all 15,625 cells",
         16,
         _P,
         GVAETrainConfig(epochs=60, lr_factor=0.3, lr_patience=4, stop_patience=15),
     ),
-    "nasbench301": Pretraining(
-        _nb301,
+    NB301.name: Pretraining(
+        functools.partial(open_space, NB301.name),
         _sampled(50_000),
         "both cells of 50,000 random architectures",
         16,
         _P32,
         dataclasses.replace(_SHORT, epochs=26, batch_size=256),
     ),
-    "nasbench_nlp": Pretraining(
-        _nbnlp,
+    NBNLP.name: Pretraining(
+        functools.partial(open_space, NBNLP.name),
         _recurrent,
         "25,000 random cells with one, two or three hidden states",
         20,

@@ -20,8 +20,9 @@ from experiments.common import cli
 from experiments.searches.initial import INITS
 from invertnas.files.io import read_json, write_json
 from invertnas.presets import DEFAULT, PRESETS
+from invertnas.spaces.records import NB201
 
-SPACE = "nasbench201"
+SPACE = NB201.name
 FLAGS = flags.FlagValues()
 _WORK = flags.DEFINE_string("work", str(cli.ROOT / "runs" / "all_nb201"), "Folder for everything.", flag_values=FLAGS)
 _PRETRAINED = flags.DEFINE_string(

@@ -27,21 +27,22 @@ from invertnas.errors import ArtefactError, ConfigError, SearchExhaustedError
 from invertnas.files.io import read_arrays, sha256_arrays, versions, write_arrays
 from invertnas.proxies.base import FloatArray, Proxy
 from invertnas.proxies.cache import DATA, pack, read_scores, score_path, write_scores
-from invertnas.proxies.registry import DEFAULT_PROXIES, PROXIES, open_proxy
+from invertnas.proxies.registry import PROXIES, default_proxies, open_proxy
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import NB201, records
 from invertnas.spaces.reduced import is_reduced, sample_reduced
 from invertnas.spaces.spec import ArchSpec
 
 # Architectures scored by default: as many as AlignFlow sees of each domain (Table 11), on NAS-Bench-301, whose
 # networks take five times as long, fewer; of NAS-Bench-201 all.
-COUNTS = {"nasbench101": 5_000, "nasbench301": 6_000, "nasbench_nlp": 25_000}
+COUNTS = {record.name: record.scored for record in records() if record.scored is not None}
 CHUNK = 8
 CHECKPOINT_EVERY_S = 30.0
 TRIES = 100  # draws per architecture wanted, before a space counts as exhausted
 
 FLAGS = flags.FlagValues()
-_SPACE = flags.DEFINE_enum("space", "nasbench201", sorted(DEFAULT_PROXIES), "Search space.", flag_values=FLAGS)
+_SPACE = flags.DEFINE_enum("space", NB201.name, sorted(default_proxies()), "Search space.", flag_values=FLAGS)
 _PROXY = flags.DEFINE_enum("proxy", None, sorted(PROXIES), "Proxy; default is the paper's.", flag_values=FLAGS)
 _COUNT = flags.DEFINE_integer(
     "count",
@@ -133,7 +134,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) > 1:
         raise ConfigError(f"got {list(argv[1:])}; expected flags only")
     name, reduced = _SPACE.value, _REDUCED.value
-    proxy_name, count = _PROXY.value or DEFAULT_PROXIES[name], _COUNT.value or COUNTS.get(name)
+    proxy_name, count = _PROXY.value or default_proxies()[name], _COUNT.value or COUNTS.get(name)
     space, path = space_of(name), score_path(name, proxy_name, reduced=reduced, folder=Path(_OUT.value))
     limit_threads(_THREADS.value)
     proxy = open_proxy(proxy_name, space)

@@ -9,6 +9,7 @@ from invertnas.errors import ConfigError
 from invertnas.protocols import Optimizer
 from invertnas.search import baselines
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import NB101, NB301, NBNLP
 
 
 class _Baseline(NamedTuple):
@@ -29,9 +30,9 @@ BASELINES = {
 # NAS-Bench-101 (three) and -201 (two, the default). For the other two it has none; with seeds from 100 on, up to three
 # operations ended highest on NAS-Bench-301, on NAS-Bench-NLP up to two and three were level.
 _PATHS = {
-    "nasbench101": {"cutoff": 1 + 3 + 9 + 27, "shortest_path": 0},
-    "nasbench301": {"cutoff": 7 + 49 + 343},
-    "nasbench_nlp": {"cutoff": 7 + 49},
+    NB101.name: {"cutoff": 1 + 3 + 9 + 27, "shortest_path": 0},
+    NB301.name: {"cutoff": 7 + 49 + 343},
+    NBNLP.name: {"cutoff": 7 + 49},
 }
 
 

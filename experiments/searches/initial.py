@@ -18,7 +18,7 @@ from invertnas.initial.base import InitialStrategy, RandomInitial
 from invertnas.initial.proxy import ProxyConfig, ProxyInitial
 from invertnas.initial.ranking import ScoredCells
 from invertnas.proxies.cache import DATA, ScoreTable, load_scores, score_path
-from invertnas.proxies.registry import DEFAULT_PROXIES, open_proxy
+from invertnas.proxies.registry import default_proxies, open_proxy
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -71,7 +71,7 @@ def open_initial(name: str, space: SearchSpace, pretrained: Path, gvae: Any = No
 
 def scores_folder(space_name: str, pretrained: Path, *, reduced: bool) -> Path:
     """Folder of a space's proxy scores: that of the weights if they are there, else the package's."""
-    own = score_path(space_name, DEFAULT_PROXIES[space_name], reduced=reduced, folder=pretrained)
+    own = score_path(space_name, default_proxies()[space_name], reduced=reduced, folder=pretrained)
     return pretrained if own.exists() else DATA
 
 
@@ -82,7 +82,7 @@ def initial_files(name: str, space_name: str, pretrained: Path) -> dict[str, str
     paths = []
     for reduced in (False, True) if name == "alignflow" else (False,):
         folder = scores_folder(space_name, pretrained, reduced=reduced)
-        paths.append(score_path(space_name, DEFAULT_PROXIES[space_name], reduced=reduced, folder=folder))
+        paths.append(score_path(space_name, default_proxies()[space_name], reduced=reduced, folder=folder))
     if name == "alignflow":
         from invertnas.alignflow.pretrained import alignflow_paths
 
@@ -102,9 +102,9 @@ class _Translator:
         from invertnas.gvae.pretrained import load_gvae
 
         if self.gvae is None:
-            self.gvae = load_gvae(self.pretrained, self.space)
+            self.gvae = load_gvae(self.space, self.pretrained)
         if self.model is None:
-            self.model = load_alignflow(self.pretrained, self.space, self.gvae)
+            self.model = load_alignflow(self.space, self.gvae, self.pretrained)
         return translate(self.model, self.gvae, self.space, archs)
 
 
@@ -124,7 +124,7 @@ class _Scorer:
         unknown = [row for row, name in enumerate(names) if name not in self.known]
         if unknown:
             if self.proxy is None:
-                self.proxy = open_proxy(DEFAULT_PROXIES[self.space.name], self.space)
+                self.proxy = open_proxy(default_proxies()[self.space.name], self.space)
             scores = self.proxy.score([archs[row] for row in unknown])
             self.known |= {names[row]: float(np.float32(score)) for row, score in zip(unknown, scores)}
         return np.array([self.known[name] for name in names])
@@ -133,18 +133,18 @@ class _Scorer:
 def _check(name: str, space_name: str) -> None:
     if name not in INITS:
         raise ConfigError(f"got initial strategy {name!r}; expected one of {', '.join(INITS)}")
-    if name != "random" and space_name not in DEFAULT_PROXIES:
+    if name != "random" and space_name not in default_proxies():
         raise ConfigError(
-            f"got initial strategy {name!r} on {space_name!r}; expected one of {', '.join(DEFAULT_PROXIES)}"
+            f"got initial strategy {name!r} on {space_name!r}; expected one of {', '.join(default_proxies())}"
         )
 
 
 def _proxy_config(space_name: str) -> ProxyConfig:
-    return ProxyConfig(DEFAULT_PROXIES[space_name])
+    return ProxyConfig(default_proxies()[space_name])
 
 
 def _alignflow_config(space_name: str) -> AlignFlowInitialConfig:
-    return AlignFlowInitialConfig(DEFAULT_PROXIES[space_name])
+    return AlignFlowInitialConfig(default_proxies()[space_name])
 
 
 def _cells(space: SearchSpace, pretrained: Path, *, reduced: bool) -> Callable[[], ScoredCells]:
@@ -153,4 +153,4 @@ def _cells(space: SearchSpace, pretrained: Path, *, reduced: bool) -> Callable[[
 
 def _load_cells(space_name: str, pretrained: Path, *, reduced: bool) -> ScoreTable:
     folder = scores_folder(space_name, pretrained, reduced=reduced)
-    return load_scores(space_name, DEFAULT_PROXIES[space_name], reduced=reduced, folder=folder)
+    return load_scores(space_name, default_proxies()[space_name], reduced=reduced, folder=folder)

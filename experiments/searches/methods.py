@@ -51,7 +51,7 @@ def _invertnas(arguments: MethodArguments, members: int | None = None) -> tuple[
     from invertnas.search.optimizer import InvertNAS
 
     chosen = arguments.resolved(members)
-    gvae = load_gvae(arguments.pretrained, arguments.space)
+    gvae = load_gvae(arguments.space, arguments.pretrained)
     inn = chosen.inn_config(gvae.config.flat_dim)
     predictor = InvertiblePredictor(arguments.space, gvae, inn, chosen.train, chosen.predictor, seed=arguments.seed)
     strategy = open_initial(arguments.init, arguments.space, arguments.pretrained, gvae)

@@ -16,6 +16,7 @@ import numpy as np
 from experiments.speed.plain import PlainAdam, plain_gradients
 from invertnas.files.io import versions
 from invertnas.presets import preset
+from invertnas.spaces.records import NB201
 
 DIM, WARM_UP, REPEATS = 128, 5, 20
 # The work on which the thesis code was timed once (1,371 s on 2 cores, its tracing included): passes, labels, training
@@ -66,7 +67,7 @@ class StepBench:
         from invertnas.inn.flow import FlowEnsemble
         from invertnas.inn.train import INNTrainer
 
-        paper = preset("paper", "nasbench201")
+        paper = preset("paper", NB201.name)
         self.inn = INNConfig(dim=DIM, **{**paper.inn, "members": members, "matmul_dtype": matmul_dtype})
         self.flow = FlowEnsemble.create(self.inn, seed=0)
         self.trainer = INNTrainer(self.flow, INNTrainConfig(batch_size=batch, repeat=1), seed=0)
@@ -213,7 +214,7 @@ def bench_search(
     from experiments.searches.benchmarks import open_benchmark
     from experiments.searches.methods import MethodArguments, build
 
-    bench = open_benchmark("nasbench201", queries)
+    bench = open_benchmark(NB201.name, queries)
     arguments = MethodArguments(bench.space, queries, name, None, pretrained, 0)
     started = time.perf_counter()
     optimizer, config = build("invertnas", arguments)

@@ -251,7 +251,7 @@ def space_ability(name: str, pretrained: Path, samples: int, seed: int) -> list[
 
     entry = pretraining(name)
     space = entry.space()
-    gvae, told = load_gvae(pretrained, space), read_json(gvae_paths(pretrained, name)[1])
+    gvae, told = load_gvae(space, pretrained), read_json(gvae_paths(pretrained, name)[1])
     data, cells = training_data(entry, space, told), space.num_cells
     stored = {key: told.get("metrics", {}).get(f"test_{key}") for key in ("exact_reconstruction", "validity")}
     rows: list[dict[str, Any]] = [{"latents": "held-out graphs, as shipped", **stored}] if any(stored.values()) else []

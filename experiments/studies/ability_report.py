@@ -11,19 +11,20 @@ import pandas as pd
 from experiments.common.style import new_figure, save
 from experiments.searches.benchmarks import benchmark_title
 from invertnas.files.io import write_text
+from invertnas.spaces.records import NB101, NB201, NB301, NBNLP
 
 METRICS = ("exact_reconstruction", "validity", "agnet_validity", "uniqueness", "novelty")
 HEADS = ("Exact (%)", "Valid (%)", "Valid, AG-Net's rules (%)", "Unique (%)", "Novel (%)")
 PANELS = ("validity", "uniqueness", "novelty")
 # AG-Net (Lukasik et al., 2022), Table 12: its generator's validity, uniqueness and novelty in percent.
 AGNET = {
-    "nasbench101": (71.69, 97.92, 62.30),
-    "nasbench201": (99.97, 73.61, 10.03),
-    "nasbench301": (42.27, 100.0, 100.0),
-    "nasbench_nlp": (57.95, 100.0, 100.0),
+    NB101.name: (71.69, 97.92, 62.30),
+    NB201.name: (99.97, 73.61, 10.03),
+    NB301.name: (42.27, 100.0, 100.0),
+    NBNLP.name: (57.95, 100.0, 100.0),
 }
 AGNET_TITLE = "AG-Net, N(0, I)"
-SAME_RULES = ("nasbench101", "nasbench201")  # where AG-Net's judgement of validity is that of the space
+SAME_RULES = (NB101.name, NB201.name)  # where AG-Net's judgement of validity is that of the space
 COLUMNS = ["space", "dim", "latents", "count", "rank", *METRICS, "agnet_cell_validity"]
 FEWEST = 100
 COLOURS = ("#999999", "#56B4E9", "#D55E00", "#009E73", "#FFFFFF")

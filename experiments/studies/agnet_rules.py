@@ -37,6 +37,7 @@ from invertnas.spaces.nasbench301 import space as nasbench301
 from invertnas.spaces.nasbench301.cells import CELL_NODES, NUM_BLOCKS, NUM_PAIRS
 from invertnas.spaces.nasbench_nlp import cell as nlp_cell
 from invertnas.spaces.nasbench_nlp.space import INPUT_OPS
+from invertnas.spaces.records import NB301, NBNLP
 from invertnas.spaces.spec import IntArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -55,12 +56,12 @@ def valid_cells(space: SearchSpace, ops: IntArray, adjacency: IntArray) -> BoolA
     Returns:
         (B, C), or (B, 1) where the space judges.
     """
-    if space.name == "nasbench301":
+    if space.name == NB301.name:
         size, cells = CELL_NODES, nasbench301.NUM_CELLS
         blocks = adjacency.reshape(-1, cells, size, cells, size)
         inner = np.stack([blocks[:, cell, :, cell] for cell in range(cells)], axis=1)
         return valid_nasbench301(ops.reshape(-1, size), inner.reshape(-1, size, size)).reshape(-1, cells)
-    if space.name == "nasbench_nlp":
+    if space.name == NBNLP.name:
         return valid_nasbench_nlp(ops, adjacency)[:, None]
     return np.array([arch is not None for arch in space.decode(ops, adjacency)], bool)[:, None]
 

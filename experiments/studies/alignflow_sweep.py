@@ -75,7 +75,7 @@ def _measure(model_changes: dict[str, Any], train_changes: dict[str, Any]) -> di
     from invertnas.spaces.nasbench201 import NASBench201Space
 
     space = NASBench201Space()
-    gvae = load_gvae(Path(_PRETRAINED.value), space)
+    gvae = load_gvae(space, Path(_PRETRAINED.value))
     archs = domains(space, _SEED.value)
     config = AlignFlowConfig(gvae.config.flat_dim, **model_changes)
     train = AlignFlowTrainConfig(**{"epochs": _EPOCHS.value, "seed": _SEED.value, **train_changes})

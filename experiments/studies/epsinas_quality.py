@@ -25,9 +25,10 @@ from invertnas.files.io import read_arrays, write_json, write_text
 from invertnas.proxies.base import FloatArray, Proxy
 from invertnas.proxies.epsinas import EpsinasConfig, EpsinasNB201, EpsinasNLP
 from invertnas.seeding import generator
+from invertnas.spaces.records import NB201, NBNLP
 from invertnas.spaces.spec import ArchSpec
 
-SPACES = ("nasbench_nlp", "nasbench201")
+SPACES = (NBNLP.name, NB201.name)
 BEST = (50, 500)
 VARIANT_CELLS = 500
 # What differs from the default settings, each judged on the same cells of the development half.
@@ -44,7 +45,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 FLAGS = flags.FlagValues()
-_SPACE = flags.DEFINE_enum("space", "nasbench_nlp", SPACES, "Search space.", flag_values=FLAGS)
+_SPACE = flags.DEFINE_enum("space", NBNLP.name, SPACES, "Search space.", flag_values=FLAGS)
 _CELLS = flags.DEFINE_integer("cells", 0, "Cells, drawn at random; 0 for all.", flag_values=FLAGS)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of which cells, and of the halves.", flag_values=FLAGS)
 _TEXT = flags.DEFINE_string("text", None, "ptb.train.txt, instead of drawn words.", flag_values=FLAGS)
@@ -187,7 +188,7 @@ def main(argv: Sequence[str]) -> int:
         raise ConfigError(f"got {list(argv[1:])}; expected flags only")
     space, cells, seed = _SPACE.value, _CELLS.value, _SEED.value
     text = None if _TEXT.value is None else Path(_TEXT.value)
-    if space == "nasbench_nlp":
+    if space == NBNLP.name:
         trained, target = trained_nlp(cells, seed), "100 - test loss on PTB"
         found = quality(EpsinasNLP(text=text), trained)
         if _VARIANTS.value:
@@ -196,7 +197,7 @@ def main(argv: Sequence[str]) -> int:
         trained, target = trained_nb201(cells, seed), "CIFAR-10 validation accuracy"
         found = quality(EpsinasNB201(), trained)
     out = Path(_OUT.value) / f"proxy_epsinas_{space}"
-    words = {"nasbench_nlp": "Zipf" if text is None else text.name, "nasbench201": None}[space]
+    words = {NBNLP.name: "Zipf" if text is None else text.name, NB201.name: None}[space]
     write_json(out.with_suffix(".json"), {"space": space, "target": target, "words": words, "seed": seed} | found)
     write_text(out.with_suffix(".md"), markdown(space, target, found))
     print(out.with_suffix(".md").read_text(encoding="utf-8"))

@@ -34,6 +34,7 @@ from invertnas.proxies.nwot import NWOT, SETTINGS
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.nasbench201 import NASBench201Space
+from invertnas.spaces.records import NB201
 from invertnas.spaces.spec import ArchSpec
 
 SPACES = tuple(SETTINGS["slim"])
@@ -43,7 +44,7 @@ SAMPLE_CELLS = 300
 SUITE_ZERO = "NAS-Bench-Suite-Zero"
 
 FLAGS = flags.FlagValues()
-_SPACE = flags.DEFINE_enum("space", "nasbench201", SPACES, "Search space.", flag_values=FLAGS)
+_SPACE = flags.DEFINE_enum("space", NB201.name, SPACES, "Search space.", flag_values=FLAGS)
 _CELLS = flags.DEFINE_integer("cells", 1000, "Random cells scored.", lower_bound=10, flag_values=FLAGS)
 _FULL = flags.DEFINE_integer("full_cells", 0, "Of these with the unslimmed networks too.", flag_values=FLAGS)
 _SUITE = flags.DEFINE_string("suite_zero", None, f"CSV of {SUITE_ZERO}: arch_str, nwot.", flag_values=FLAGS)
@@ -155,7 +156,7 @@ def markdown(title: str, labels: str, found: dict[str, dict[str, Any]]) -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Score, compare and write the two files."""
-    if len(argv) > 1 or (_SUITE.value and _SPACE.value != "nasbench201") or (_WRITE.value and not _SUITE.value):
+    if len(argv) > 1 or (_SUITE.value and _SPACE.value != NB201.name) or (_WRITE.value and not _SUITE.value):
         raise ConfigError(
             f"got {list(argv[1:])}, --suite_zero {_SUITE.value}; expected flags only, --suite_zero with nasbench201 "
             "only, and --write_sample with --suite_zero only"
@@ -163,7 +164,7 @@ def main(argv: Sequence[str]) -> int:
     limit_threads(_THREADS.value)
     space = space_of(_SPACE.value)
     groups = comparisons(space, _CELLS.value, _SEED.value)
-    if space.name == "nasbench201":
+    if space.name == NB201.name:
         suite = suite_zero_csv(Path(_SUITE.value), _SEED.value) if _SUITE.value else shipped_suite_zero()
         groups[SUITE_ZERO] = suite.archs(), suite.nwot
         if _WRITE.value:

@@ -22,8 +22,9 @@ from experiments.tables.aggregate import SPREAD, deviation, spread
 from experiments.tables.spec import Table
 from invertnas.files.io import write_text
 from invertnas.gvae.config import GVAEConfig
+from invertnas.spaces.records import NB201
 
-BENCHMARK, DATASET, QUERIES = "nasbench201", "imagenet16-120", 192
+BENCHMARK, DATASET, QUERIES = NB201.name, "imagenet16-120", 192
 BUDGETS = (100, 192, 400)
 MARKERS = "osD^vP*X<>hp"
 TRADEOFF_COLUMNS = [

@@ -18,11 +18,12 @@ from experiments.tables.printed import ALIGNFLOW_NAME, TABLE4_NAME, THESIS_NAME
 from experiments.tables.spec import Budgets, Place, Row, Table
 from invertnas.errors import ConfigError
 from invertnas.presets import DEFAULT, REMEDIES
+from invertnas.spaces.records import NB101, NB201, NB301, NBNLP
 
 
 def _nb201(cifar: Budgets, imagenet: Budgets | None = None) -> tuple[Place, ...]:
     budgets = {"cifar10": cifar, "cifar100": cifar, "imagenet16-120": imagenet or cifar}
-    return tuple(Place("nasbench201", dataset, chosen) for dataset, chosen in budgets.items())
+    return tuple(Place(NB201.name, dataset, chosen) for dataset, chosen in budgets.items())
 
 
 _BO = "bayesian"  # in Table 3 alone, on NAS-Bench-301, as in the paper
@@ -35,7 +36,7 @@ _BLIND = tuple(Row(method, "paper_blind", optional=True) for method in (SINGLE, 
 _STARTS = tuple(Row(method, init=init, optional=True) for method in (SINGLE, ENSEMBLE) for init in INITS[1:])
 _EVERY = (*_BASELINES, *_OURS, *_STARTS, *_PAPERS)
 _EVERY_ONCE = tuple(dataclasses.replace(row, budgets=None) for row in _EVERY)
-_IMAGENET = Place("nasbench201", "imagenet16-120", (192,))
+_IMAGENET = Place(NB201.name, "imagenet16-120", (192,))
 
 
 def _with_trials(rows: tuple[Row, ...], quick: int, long: int | None = None) -> tuple[Row, ...]:
@@ -50,16 +51,16 @@ def _detailed(name: str, place: Place) -> Table:
 
 
 _BOTH = _nb201((150, 192))
-_NB101, _NB301 = Place("nasbench101", "cifar10", (150,)), Place("nasbench301", "cifar10", (150,), trials=5)
+_NB101, _NB301 = Place(NB101.name, "cifar10", (150,)), Place(NB301.name, "cifar10", (150,), trials=5)
 _OTHERS = tuple(dataclasses.replace(place, budgets=(150, 192)) for place in (_NB101, _NB301))
-_NBNLP = Place("nasbench_nlp", "ptb", (304,), trials=5)
+_NBNLP = Place(NBNLP.name, "ptb", (304,), trials=5)
 _WEIGHTS = (
     Row(ENSEMBLE),
-    Row(ENSEMBLE, "fast_mean", benchmarks=("nasbench201", "nasbench301")),
-    Row(ENSEMBLE, "fast_greedy", benchmarks=("nasbench101",)),
-    Row(ENSEMBLE, "fast_greedy_mean", benchmarks=("nasbench101",)),
+    Row(ENSEMBLE, "fast_mean", benchmarks=(NB201.name, NB301.name)),
+    Row(ENSEMBLE, "fast_greedy", benchmarks=(NB101.name,)),
+    Row(ENSEMBLE, "fast_greedy_mean", benchmarks=(NB101.name,)),
 )
-_BEST_UNKNOWN = ("nasbench101", "nasbench301")  # no method ends at the best there, so that all can differ
+_BEST_UNKNOWN = (NB101.name, NB301.name)  # no method ends at the best there, so that all can differ
 _FINE_TUNING = tuple(Row(SINGLE, name) for name in (DEFAULT, "fast_ranked", "fast_e2e", "fast_e2e_ranked"))
 _FINE_TUNING_NOTE = (
     "fast trains the INN alone without rank weights, fast_ranked with them; fast_e2e and fast_e2e_ranked train "
@@ -77,7 +78,7 @@ _ALL = (
     Table(
         "table3",
         "Table 3: NAS-Bench-301 and NAS-Bench-NLP",
-        _with_trials((*_EVERY_ONCE, Row(_BO, benchmarks=("nasbench301",))), quick=20),  # as in Table 1
+        _with_trials((*_EVERY_ONCE, Row(_BO, benchmarks=(NB301.name,))), quick=20),  # as in Table 1
         (_OTHERS[1], _NBNLP),
         trials=20,
         curves=True,
@@ -181,7 +182,7 @@ _ALL = (
         "remedies",
         "Sources of candidates",
         (
-            *(Row(ENSEMBLE, name, benchmarks=("nasbench201",), trials=3) for name in (DEFAULT, *REMEDIES)),
+            *(Row(ENSEMBLE, name, benchmarks=(NB201.name,), trials=3) for name in (DEFAULT, *REMEDIES)),
             *(Row(SINGLE, name, benchmarks=_BEST_UNKNOWN) for name in (DEFAULT, "fast_inverse", "fast_neighbours")),
         ),
         (_IMAGENET, *(Place(name, "cifar10", (192,)) for name in _BEST_UNKNOWN)),

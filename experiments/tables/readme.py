@@ -20,6 +20,7 @@ from experiments.tables.printed import PAPER_NAME, SOURCE_NOTES
 from experiments.tables.spec import Table
 from invertnas.errors import ArtefactError
 from invertnas.files.io import read_json, write_text
+from invertnas.spaces.records import NB201
 
 REQUIRED = ("table2", "remedies")  # blocks that README.md must have; others are filled where their markers stand
 
@@ -98,7 +99,7 @@ def compact_table(frame: pd.DataFrame, source: str = PAPER_NAME) -> str:
 
 def _head(place: Place) -> str:
     benchmark, dataset = place
-    return DATASET_TITLES[dataset] if benchmark == "nasbench201" else benchmark_title(benchmark)
+    return DATASET_TITLES[dataset] if benchmark == NB201.name else benchmark_title(benchmark)
 
 
 def _trials(rows: pd.DataFrame) -> str:

@@ -22,10 +22,11 @@ from invertnas.benchmarks.base import QueryLedger, QueryRecord
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays
 from invertnas.spaces.nasbench201 import CELL_OPS, NUM_CELL_EDGES, NASBench201Space
+from invertnas.spaces.records import NB201
 from invertnas.spaces.spec import ArchSpec
 
 DEFAULT_TABLE = Path(__file__).parent / "data" / "nasbench201.npz"
-DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+DATASETS = NB201.dataset_names
 LABELS = ("embedded table", "official table")
 EPOCHS = (200, 12)
 NUM_CELLS = len(CELL_OPS) ** NUM_CELL_EDGES
@@ -98,7 +99,7 @@ class NASBench201:
         DataMissingError, ArtefactError: on first use, if the table is missing or damaged.
     """
 
-    name = "nasbench201"
+    name = NB201.name
     datasets = DATASETS
 
     def __init__(self, budget: int, table: Path | None = None) -> None:

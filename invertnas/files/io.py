@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from invertnas.errors import ArtefactError, DataMissingError, OutputError
+from invertnas.files.shipped import remedy
 
+AGAIN = "delete it and run again"
 VERSIONED = ("tensorflow", "keras", "spektral", "numpy")
 
 
@@ -67,7 +69,7 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read ({error.strerror}); make it a readable file") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ArtefactError(f"{path} is not valid JSON ({error}); delete it and run again") from error
+        raise ArtefactError(f"{path} is not valid JSON ({error}); {remedy(path, AGAIN)}") from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -> None:
@@ -84,7 +86,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError as error:
         raise DataMissingError(f"found no {path}; expected a file; name the folder it was written to") from error
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ArtefactError(f"{path} cannot be read ({error}); delete it and run again") from error
+        raise ArtefactError(f"{path} cannot be read ({error}); {remedy(path, AGAIN)}") from error
 
 
 def sha256_file(path: Path) -> str:

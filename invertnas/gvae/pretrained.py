@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from invertnas.errors import ArtefactError, ConfigError
+from invertnas.checks import checked_path, checked_seed
+from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.files.artefacts import load_weights, read_description, save_model
 from invertnas.files.io import sha256_arrays
+from invertnas.files.shipped import weights_folder
 from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.model import GVAE
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import as_space, known, records
 from invertnas.spaces.spec import ArchSpec, GraphBatch
 
-NAMES = {  # of the files that ship; those of another space are gvae_<name>
-    "nasbench101": "gvae_nb101",
-    "nasbench201": "gvae_nb201",
-    "nasbench301": "gvae_nb301",
-    "nasbench_nlp": "gvae_nbnlp",
-}
+OWN = "train a GVAE with `GVAETrainer` and write it there with `save_gvae`"
 
 
 def gvae_paths(folder: Path, space_name: str) -> tuple[Path, Path]:
@@ -29,10 +29,11 @@ def gvae_paths(folder: Path, space_name: str) -> tuple[Path, Path]:
     Raises:
         ConfigError: the name cannot be part of a file's, or its files would be those of a space that ships.
     """
-    stem = NAMES.get(space_name, f"gvae_{space_name}")
     if not space_name or set(space_name) & set("/\\\0"):
         raise ConfigError(f"got space name {space_name!r}; expected one that can be part of a file's name")
-    if space_name not in NAMES and stem in NAMES.values():
+    record = known(space_name)
+    stem = f"gvae_{space_name if record is None else record.stem}"
+    if record is None and any(other.stem == space_name for other in records()):
         raise ConfigError(
             f"got space name {space_name!r}, but {stem} are shipped weights; give your space another name"
         )
@@ -67,49 +68,62 @@ def reconstruction_metrics(gvae: GVAE, space: SearchSpace, graphs: GraphBatch) -
     }
 
 
-def save_gvae(folder: Path, gvae: GVAE, space_name: str, *, data_sha256: str, seed: int, extra: dict[str, Any]) -> None:
-    """Write weights, then their description with checksum, versions and `extra` (e.g. metrics).
+def save_gvae(
+    gvae: GVAE,
+    folder: str | os.PathLike[str],
+    space: SearchSpace | str,
+    *,
+    data_sha256: str | None = None,
+    seed: int = 0,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write weights, then their description with checksum and versions.
 
     Args:
-        folder: where to, made if it is not there.
         gvae: trained.
-        space_name: `name` of the search space, a shipped one or your own.
-        data_sha256: of the training graphs, see `GVAETrainer.data_sha256`.
+        folder: where to, made if it is not there.
+        space: search space, or the name of one that ships.
+        data_sha256: of the training graphs, see `GVAETrainer.data_sha256`; None to leave it out.
         seed: of the training.
-        extra: further entries of the description, JSON-ready.
+        extra: further entries of the description, JSON-ready, such as metrics.
 
     Raises:
-        ConfigError: the name does not do for files, see `gvae_paths`.
+        ConfigError: the GVAE does not fit the space, or the space's name does not do for files, see `gvae_paths`.
         OutputError: the folder cannot be written.
     """
-    weights, description = gvae_paths(folder, space_name)
-    content = {"space": space_name, "config": gvae.config.to_dict(), "data_sha256": data_sha256, "seed": seed, **extra}
-    save_model(weights, description, gvae, content)
+    of = as_space(space)
+    gvae.config.check_space(of)
+    weights, description = gvae_paths(checked_path(folder, "folder"), of.name)
+    digest = {} if data_sha256 is None else {"data_sha256": data_sha256}
+    content = {"space": of.name, "config": gvae.config.to_dict(), **digest, "seed": checked_seed(seed)}
+    save_model(weights, description, gvae, {**content, **(extra or {})})
 
 
-def load_gvae(folder: Path, space: SearchSpace) -> GVAE:
+def load_gvae(space: SearchSpace | str, folder: str | os.PathLike[str] | None = None) -> GVAE:
     """The pretrained GVAE of a space, verified.
 
     Args:
-        folder: where the weights lie: `pretrained/` of the repository, or where `save_gvae` wrote them.
-        space: search space the weights must fit.
+        space: search space the weights must fit, or the name of one that ships.
+        folder: where `save_gvae` wrote the weights; None for those that come with InvertNAS.
 
     Raises:
+        ConfigError: the space is unknown.
         DataMissingError: a file is missing.
         ArtefactError: checksum, space or tensor shapes disagree; the message names what differs.
     """
-    weights, description = gvae_paths(folder, space.name)
-    remedy = "pretrain a GVAE and write it with `save_gvae`"
-    if space.name in NAMES:
-        remedy = f"run `make pretrain_{NAMES[space.name].split('_')[-1]}`"
-    told = read_description(weights, description, ("space", "config", "seed"), remedy)
+    of = as_space(space)
+    if folder is None and known(of.name) is None:
+        raise DataMissingError(f"got space {of.name!r}, for which no weights ship; expected a folder: {OWN}")
+    where = weights_folder() if folder is None else checked_path(folder, "folder")
+    weights, description = gvae_paths(where, of.name)
+    told = read_description(weights, description, ("space", "config", "seed"), OWN)
     config = GVAEConfig.from_dict(told["config"])
-    if told["space"] != space.name:
-        raise ArtefactError(f"{description} describes the space {told['space']!r}; expected {space.name!r}")
+    if told["space"] != of.name:
+        raise ArtefactError(f"{description} describes the space {told['space']!r}; expected {of.name!r}")
     try:
-        config.check_space(space)
+        config.check_space(of)
     except ConfigError as error:
         raise ArtefactError(f"{description}: {error}") from error
     gvae = GVAE.create(config, seed=int(told["seed"]))
-    load_weights(gvae, weights)
+    load_weights(gvae, weights, OWN)
     return gvae

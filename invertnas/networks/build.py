@@ -14,6 +14,7 @@ from invertnas.networks import nasbench101, nasbench201, nasbench301, nasbench_n
 from invertnas.networks.cost import CostLayers, NetworkCost, Shape
 from invertnas.networks.layers import KerasLayers
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import NB101, NB201, NB301, NBNLP
 from invertnas.spaces.spec import ArchSpec
 
 # An image is halved twice.
@@ -42,18 +43,14 @@ class _Kind:
 
 
 _KINDS = {
-    "nasbench201": _Kind(
+    NB201.name: _Kind(
         nasbench201.network, nasbench201.CHANNELS, nasbench201.CELLS, (1, 1), ("prune",), nasbench201.MOMENTUM
     ),
     # Five nodes may share the channels of a cell's output.
-    "nasbench101": _Kind(
-        nasbench101.network, nasbench101.CHANNELS, nasbench101.CELLS, (5, 1), (), nasbench101.MOMENTUM
-    ),
+    NB101.name: _Kind(nasbench101.network, nasbench101.CHANNELS, nasbench101.CELLS, (5, 1), (), nasbench101.MOMENTUM),
     # A factorised reduction needs two channels; three cells are a normal one and two reductions.
-    "nasbench301": _Kind(
-        nasbench301.network, nasbench301.CHANNELS, nasbench301.CELLS, (2, 3), (), nasbench301.MOMENTUM
-    ),
-    "nasbench_nlp": _Kind(None, nasbench_nlp.CHANNELS, nasbench_nlp.CELLS, (1, 1), ("embedding",)),
+    NB301.name: _Kind(nasbench301.network, nasbench301.CHANNELS, nasbench301.CELLS, (2, 3), (), nasbench301.MOMENTUM),
+    NBNLP.name: _Kind(None, nasbench_nlp.CHANNELS, nasbench_nlp.CELLS, (1, 1), ("embedding",)),
 }
 
 

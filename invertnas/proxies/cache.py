@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from invertnas.errors import ArtefactError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays, sha256_arrays, write_arrays
+from invertnas.files.shipped import remedy
 from invertnas.proxies.base import FloatArray
 from invertnas.spaces.spec import ArchSpec
 
 DATA = Path(__file__).parent / "data"
 PADDING = 255
+AGAIN = "score again"
 ARRAYS = ("ops", "edges", "scores", "about")
 FIELDS = ("space", "proxy", "reduced", "sha256")
 Bytes = npt.NDArray[np.uint8]
@@ -107,7 +109,7 @@ def load_scores(space: str, proxy: str, *, reduced: bool, folder: Path = DATA) -
     wanted = {"space": space, "proxy": proxy, "reduced": reduced}
     found = {name: table.about[name] for name in wanted}
     if found != wanted:
-        raise ArtefactError(f"{path} holds {found}; expected {wanted}: restore the file or score again")
+        raise ArtefactError(f"{path} holds {found}; expected {wanted}: {remedy(path, AGAIN)}")
     return table
 
 
@@ -115,13 +117,13 @@ def read_scores(path: Path) -> ScoreTable:
     """A table, its checksum verified. Raises ArtefactError if it is damaged or no table."""
     arrays = read_arrays(path)
     if missing := set(ARRAYS) - set(arrays):
-        raise ArtefactError(f"{path} lacks {', '.join(sorted(missing))}; restore the file or score again")
+        raise ArtefactError(f"{path} lacks {', '.join(sorted(missing))}; {remedy(path, AGAIN)}")
     ops, edges, scores = arrays["ops"], arrays["edges"], arrays["scores"]
     about = _about(path, str(arrays["about"]))
     pairs = len(_pairs(ops.shape[1])) if ops.ndim == 2 else -1
     sound = scores.ndim == 1 and edges.shape == (len(scores), -(-pairs // 8)) and len(ops) == len(scores)
     if not sound or np.isnan(scores).any() or sha256_arrays(ops, edges, scores) != about["sha256"]:
-        raise ArtefactError(f"{path} is not as it was written; restore the file or score again")
+        raise ArtefactError(f"{path} is not as it was written; {remedy(path, AGAIN)}")
     return ScoreTable(ops, edges, scores.astype(np.float64), about)
 
 
@@ -129,9 +131,9 @@ def _about(path: Path, text: str) -> dict[str, Any]:
     try:
         about = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ArtefactError(f"{path} has no description ({error}); restore the file or score again") from error
+        raise ArtefactError(f"{path} has no description ({error}); {remedy(path, AGAIN)}") from error
     if not isinstance(about, dict) or not set(FIELDS) <= set(about):
-        raise ArtefactError(f"{path} has a description without {', '.join(FIELDS)}; restore the file or score again")
+        raise ArtefactError(f"{path} has a description without {', '.join(FIELDS)}; {remedy(path, AGAIN)}")
     return about
 
 

@@ -25,7 +25,7 @@ def read_images(path: Path = IMAGES) -> npt.NDArray[np.uint8]:
         ArtefactError: it is damaged or another one.
     """
     if not path.is_file():
-        raise DataMissingError(f"no images at {path}; restore the file that comes with the package")
+        raise DataMissingError(f"no images at {path}; reinstall InvertNAS, or in a checkout restore the file with git")
     images = read_arrays(path).get("images")
     if images is None or sha256_arrays(images) != SHA256:
         raise ArtefactError(f"{path} does not hold the images of the package; restore the shipped file")

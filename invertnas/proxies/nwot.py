@@ -13,7 +13,6 @@ NWOT needs ReLUs. It does not apply to the recurrent cells of NAS-Bench-NLP.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Hashable, Sequence
 from types import MappingProxyType
 from typing import Annotated, Literal, Protocol
@@ -25,6 +24,7 @@ from invertnas.errors import ConfigError
 from invertnas.proxies.base import FloatArray
 from invertnas.proxies.images import NUM_IMAGES
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import known, load_class, records
 from invertnas.spaces.spec import ArchSpec
 
 
@@ -56,26 +56,9 @@ class NWOTConfig:
 
 # FULL has the networks that the benchmarks train, SLIM smaller ones for a CPU.
 # `experiments.studies.proxy_quality` measures how well either ranks.
-FULL = MappingProxyType(
-    {
-        "nasbench101": NWOTConfig(channels=128, cells=3, batch=128, image_size=32),
-        "nasbench201": NWOTConfig(channels=16, cells=5, batch=128, image_size=32),
-        "nasbench301": NWOTConfig(channels=32, cells=2, batch=128, image_size=32),
-    }
-)
-SLIM = MappingProxyType(
-    {
-        "nasbench101": NWOTConfig(channels=16, cells=1, batch=32, image_size=16),
-        "nasbench201": NWOTConfig(channels=16, cells=1, batch=32, image_size=16),
-        "nasbench301": NWOTConfig(channels=8, cells=2, batch=16, image_size=16),
-    }
-)
+FULL = MappingProxyType({of.name: NWOTConfig(*of.nwot_full) for of in records() if of.nwot_full is not None})
+SLIM = MappingProxyType({of.name: NWOTConfig(*of.nwot_slim) for of in records() if of.nwot_slim is not None})
 SETTINGS = MappingProxyType({"slim": SLIM, "full": FULL})
-_NETWORKS = {
-    "nasbench101": ("nasbench101", "NB101Network"),
-    "nasbench201": ("nasbench201", "NB201Network"),
-    "nasbench301": ("nasbench301", "NB301Network"),
-}
 
 
 class Network(Protocol):
@@ -107,11 +90,11 @@ class NWOT:
     name = "nwot"
 
     def __init__(self, space: SearchSpace, config: NWOTConfig | None = None) -> None:
-        if space.name not in _NETWORKS:
-            raise ConfigError(f"got NWOT on {space.name!r}; expected one of {', '.join(_NETWORKS)}")
-        self.config = config or SLIM[space.name]
-        module, name = _NETWORKS[space.name]
-        network = getattr(importlib.import_module(f"invertnas.proxies.networks.{module}"), name)  # imports TensorFlow
+        record = known(space.name)
+        if record is None or record.nwot is None or record.nwot_slim is None:
+            raise ConfigError(f"got NWOT on {space.name!r}; expected one of {', '.join(SLIM)}")
+        self.config = config or NWOTConfig(*record.nwot_slim)
+        network = load_class(record.nwot)  # imports TensorFlow
         self._network: Network = network(self.config)
         self._scores: dict[Hashable, float] = {}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import MappingProxyType
 
+from invertnas.checks import checked_choice
 from invertnas.errors import ConfigError
 from invertnas.proxies.base import Proxy
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import known, load_class, records
 
 
 def _nwot(space: SearchSpace) -> Proxy:
@@ -23,27 +25,25 @@ def _nwot_full(space: SearchSpace) -> Proxy:
 
 
 def _epsinas(space: SearchSpace) -> Proxy:
-    from invertnas.proxies.epsinas import EpsinasNB201, EpsinasNLP
-
-    if space.name == "nasbench_nlp":
-        return EpsinasNLP()
-    if space.name == "nasbench201":
-        return EpsinasNB201()
-    raise ConfigError(f"got epsinas on {space.name!r}; expected nasbench_nlp or nasbench201")
+    record = known(space.name)
+    if record is None or record.epsinas is None:
+        having = " or ".join(other.name for other in records() if other.epsinas is not None)
+        raise ConfigError(f"got epsinas on {space.name!r}; expected {having}")
+    proxy: Proxy = load_class(record.epsinas)()
+    return proxy
 
 
 # Each makes the proxy of a space, with its default seed. Raises ConfigError where it does not apply.
 PROXIES: MappingProxyType[str, Callable[[SearchSpace], Proxy]] = MappingProxyType(
     {"nwot": _nwot, "nwot_full": _nwot_full, "epsinas": _epsinas}
 )
-# The proxy that the paper uses in each space (F.5).
-DEFAULT_PROXIES = MappingProxyType(
-    {"nasbench101": "nwot", "nasbench201": "nwot", "nasbench301": "nwot", "nasbench_nlp": "epsinas"}
-)
+
+
+def default_proxies() -> dict[str, str]:
+    """Space -> the proxy that the paper uses in it (F.5)."""
+    return {record.name: record.proxy for record in records() if record.proxy is not None}
 
 
 def open_proxy(name: str, space: SearchSpace) -> Proxy:
     """The proxy of a name on a space. Raises ConfigError for an unknown name, or a space it does not apply to."""
-    if name not in PROXIES:
-        raise ConfigError(f"got proxy {name!r}; expected one of {', '.join(PROXIES)}")
-    return PROXIES[name](space)
+    return PROXIES[checked_choice(name, PROXIES, "proxy")](space)

@@ -16,6 +16,7 @@ import numpy as np
 
 from invertnas.errors import OutOfDomainError
 from invertnas.spaces.graph_space import GraphSpace
+from invertnas.spaces.records import NB201
 from invertnas.spaces.spec import ArchSpec, IntArray
 
 OP_NAMES = ("output", "input", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip_connect", "none")
@@ -40,7 +41,7 @@ class NASBench201Space(GraphSpace):
     The identity is the official string: the benchmark holds each of the 15,625 as its own entry.
     """
 
-    name = "nasbench201"
+    name = NB201.name
     op_names = OP_NAMES
     inner_ops = CELL_OPS
     num_nodes = NUM_NODES

@@ -8,32 +8,22 @@ that has none of these; its validity and identity are the space's.
 from __future__ import annotations
 
 import dataclasses
-from types import MappingProxyType
 
 import numpy as np
 
 from invertnas.errors import ConfigError
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.records import known, record_of, records
 from invertnas.spaces.spec import ArchSpec
-
-# Space -> names of the operations left out.
-LEFT_OUT = MappingProxyType(
-    {
-        "nasbench101": ("conv3x3-bn-relu",),
-        "nasbench201": ("nor_conv_3x3",),
-        "nasbench301": ("sep_conv_3x3", "sep_conv_5x5"),
-        "nasbench_nlp": ("elementwise_sum",),
-    }
-)
-# Spaces in which every inner node may hold any operation, whatever the edges.
-_FREE = ("nasbench201", "nasbench301")
 
 
 def reduced_ops(space: SearchSpace) -> tuple[int, ...]:
     """The inner operations that the reduced space keeps. Raises ConfigError for a space without a reduced one."""
-    if space.name not in LEFT_OUT:
-        raise ConfigError(f"got space {space.name!r}; expected one of {', '.join(LEFT_OUT)}")
-    return tuple(op for op in space.inner_ops if space.op_names[op] not in LEFT_OUT[space.name])
+    record = known(space.name)
+    if record is None or not record.left_out:
+        having = ", ".join(other.name for other in records() if other.left_out)
+        raise ConfigError(f"got space {space.name!r}, which has no reduced space; expected one of {having}")
+    return tuple(op for op in space.inner_ops if space.op_names[op] not in record.left_out)
 
 
 def is_reduced(space: SearchSpace, arch: ArchSpec) -> bool:
@@ -53,7 +43,7 @@ def sample_reduced(space: SearchSpace, rng: np.random.Generator) -> ArchSpec:
     or four in five (NAS-Bench-NLP) are kept. Raises ConfigError as `reduced_ops`.
     """
     kept = reduced_ops(space)
-    if space.name in _FREE:
+    if record_of(space.name).any_op:
         arch = space.sample(rng)
         drawn = iter(rng.choice(kept, size=len(arch.ops)).tolist())
         return dataclasses.replace(arch, ops=tuple(next(drawn) if op in space.inner_ops else op for op in arch.ops))

@@ -89,7 +89,7 @@ def test_every_number_has_a_range(config: type, name: str) -> None:
 @pytest.mark.parametrize(("config", "name"), FIELDS, ids=identity)
 def test_every_field_refuses_what_it_is_not(config: type, name: str) -> None:
     parts = leaves(hint_of(config, name))
-    wrong: list[Any] = [object(), b"1", [1], math.nan, math.inf, -math.inf]
+    wrong: list[Any] = [object(), b"1", {1}, math.nan, math.inf, -math.inf]
     if bool not in parts:
         wrong += [True, False]
     else:
@@ -117,7 +117,8 @@ def test_every_field_refuses_what_it_is_not(config: type, name: str) -> None:
         (GVAEConfig, {"gin_channels": (0,)}),
         (GVAEConfig, {"kl_weight": -1}),
         (GVAEConfig, {"gin_channels": ()}),
-        (GVAEConfig, {"gin_channels": [8]}),
+        (GVAEConfig, {"gin_channels": [8, 0]}),
+        (GVAEConfig, {"gin_channels": 8}),
         (GVAETrainConfig, {"lr_min": 0.1}),
         (SearchConfig, {"keep": 40}),
         (SearchConfig, {"candidates": {"wanted": 3}}),
@@ -134,6 +135,7 @@ def test_numpy_numbers_become_plain_ones() -> None:
     config = made(INNConfig, dim=np.int64(4), head_scale=np.float32(0.5))
     assert (type(config.dim), type(config.head_scale)) == (int, float) and config == INNConfig(4, head_scale=0.5)
     assert type(CandidateConfig(z_std=1).z_std) is int  # as given
+    assert made(GVAEConfig, gin_channels=[8, np.int64(3)]).gin_channels == (8, 3)
 
 
 def test_the_nearest_choice_is_named() -> None:

@@ -54,7 +54,7 @@ ALLOWED = {
     "initial": {"spaces", "seeding"},
     "search": {"protocols", "gaussian_process", "initial.base", "spaces", "files", "seeding"},
     "predictor": {"protocols", "gaussian_process", "gvae", "inn", "spaces", "files", "seeding"},
-    "presets": {"inn.config", "predictor.config", "search.config"},
+    "presets": {"inn.config", "predictor.config", "search.config", "spaces.records"},
 }
 SHORT = ("nb101", "nb201", "nb301", "nbnlp")
 VALUES = {

@@ -25,7 +25,7 @@ def graphs() -> GraphBatch:
 
 @pytest.fixture(scope="module")
 def gvae() -> GVAE:
-    return load_gvae(FOLDER, SPACE)
+    return load_gvae(SPACE, FOLDER)
 
 
 def test_test_split_is_reconstructed_exactly(gvae: GVAE, graphs: GraphBatch) -> None:

@@ -22,12 +22,13 @@ from invertnas.benchmarks.base import QueryLedger, QueryRecord
 from invertnas.errors import ArtefactError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays, read_json
 from invertnas.spaces.nasbench101.space import NUM_CELLS, NASBench101Space
+from invertnas.spaces.records import NB101
 from invertnas.spaces.spec import ArchSpec
 
 DEFAULT_TABLE = Path(__file__).parent.parent / "data" / "nasbench101.npz"
 OFFICIAL_TABLE = DEFAULT_TABLE.with_name("nasbench101_official.npz")
 DEFAULT_QUALITY = DEFAULT_TABLE.with_suffix(".json")
-DATASETS = ("cifar10",)
+DATASETS = NB101.dataset_names
 EMBEDDED, OFFICIAL = LABELS = ("embedded: 7 % measured, rest surrogate", "official table")
 # What a value is, by its number in the table's `val_source` and `test_source`.
 SOURCES = ("surrogate", "converted maximum of three runs", "mean of three runs")
@@ -87,7 +88,7 @@ class NASBench101:
         DataMissingError, ArtefactError: on first use, if the table is missing or damaged.
     """
 
-    name = "nasbench101"
+    name = NB101.name
     datasets = DATASETS
 
     def __init__(self, budget: int, table: Path | None = None) -> None:

@@ -22,9 +22,10 @@ from invertnas.benchmarks.nasbench301.surrogate import (
 )
 from invertnas.errors import OutOfDomainError
 from invertnas.spaces.nasbench301.space import NASBench301Space
+from invertnas.spaces.records import NB301
 from invertnas.spaces.spec import ArchSpec
 
-DATASETS = ("cifar10",)
+DATASETS = NB301.dataset_names
 MODELS_VARIABLE = "INVERTNAS_NB301_MODELS"
 
 
@@ -61,7 +62,7 @@ class NASBench301:
         DataMissingError, ArtefactError: on first use, if the surrogate is missing or damaged.
     """
 
-    name = "nasbench301"
+    name = NB301.name
     datasets = DATASETS
 
     def __init__(self, budget: int, models: Path | None = None, data: Path | None = None) -> None:

@@ -25,10 +25,11 @@ from invertnas.errors import ArtefactError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays
 from invertnas.spaces.nasbench_nlp import cell as nlp_cell
 from invertnas.spaces.nasbench_nlp.space import NASBenchNLPSpace
+from invertnas.spaces.records import NBNLP
 from invertnas.spaces.spec import ArchSpec
 
 DEFAULT_TABLE = Path(__file__).parent.parent / "data" / "nasbench_nlp.npz"
-DATASETS = ("ptb",)
+DATASETS = NBNLP.dataset_names
 ORIGINS = ("collected logs", "official logs")
 TABULAR, SURROGATE, OFFICIAL = "tabular", "surrogate", "official surrogate"
 ARRAYS = ("cells", "cell_of_run", "val", "test", "origin", "source_sha256")
@@ -53,7 +54,7 @@ class NASBenchNLP:
         DataMissingError, ArtefactError: on first use, if a file is missing or damaged.
     """
 
-    name = "nasbench_nlp"
+    name = NBNLP.name
     datasets = DATASETS
 
     def __init__(
@@ -204,7 +205,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     """Read and check a table file. Raises DataMissingError or ArtefactError."""
     if not path.is_file():
         raise DataMissingError(
-            f"no NAS-Bench-NLP table at {path}; reinstall invertnas or build it with make data_nbnlp"
+            f"no NAS-Bench-NLP table at {path}; reinstall InvertNAS, or in a checkout build it with make data_nbnlp"
         )
     arrays = read_arrays(path)
     missing = [name for name in ARRAYS if name not in arrays]

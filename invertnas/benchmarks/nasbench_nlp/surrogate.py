@@ -95,7 +95,7 @@ class NLPSurrogate:
 def _load(path: Path) -> Forest:
     if not path.is_file():
         raise DataMissingError(
-            f"no surrogate of NAS-Bench-NLP at {path}; reinstall invertnas or train it with make data_nbnlp"
+            f"no surrogate of NAS-Bench-NLP at {path}; reinstall InvertNAS, or in a checkout run make data_nbnlp"
         )
     arrays = read_arrays(path)
     missing = [name for name in ARRAYS if name not in arrays]

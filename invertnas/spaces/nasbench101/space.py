@@ -32,6 +32,7 @@ from invertnas.spaces.nasbench101.graph import (
     module_hash,
     number_forward,
 )
+from invertnas.spaces.records import NB101
 from invertnas.spaces.spec import ArchSpec, IntArray, graph_paths
 
 OP_NAMES = ("output", "input", "conv1x1-bn-relu", "conv3x3-bn-relu", "maxpool3x3")
@@ -54,7 +55,7 @@ class NASBench101Space(GraphSpace):
     in its canonical numbering, the one the benchmark stores, so equal cells are equal ArchSpecs.
     """
 
-    name = "nasbench101"
+    name = NB101.name
     op_names = OP_NAMES
     inner_ops = tuple(range(2, len(OP_NAMES)))
     num_nodes = MAX_NODES

@@ -41,6 +41,7 @@ from invertnas.spaces.nasbench301.cells import (
     parse_cell,
     source_nodes,
 )
+from invertnas.spaces.records import NB301
 from invertnas.spaces.spec import ArchSpec, IntArray
 
 OP_NAMES = ("output", "input_0", "input_1", *CELL_OPS)
@@ -74,7 +75,7 @@ class NASBench301Space(GraphSpace):
     The identity is the string: the surrogates tell any two genotypes apart.
     """
 
-    name = "nasbench301"
+    name = NB301.name
     op_names = OP_NAMES
     inner_ops = tuple(range(FIRST_OP, len(OP_NAMES)))
     num_nodes = NUM_NODES

@@ -37,6 +37,7 @@ from invertnas.spaces.nasbench_nlp.cell import (
 )
 from invertnas.spaces.nasbench_nlp.edits import edits
 from invertnas.spaces.nasbench_nlp.sampling import random_cell
+from invertnas.spaces.records import NBNLP
 from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs
 
 NUM_NODES = NUM_INPUTS + MAX_INNER + 2
@@ -52,7 +53,7 @@ _NODE = re.compile(r"([a-z_]+)\(([a-z0-9,]+)\)")
 class NASBenchNLPSpace(GraphSpace):
     """All cells with at most eight inner nodes and three hidden states. Stateless; implements `SearchSpace`."""
 
-    name = "nasbench_nlp"
+    name = NBNLP.name
     op_names = OP_NAMES
     inner_ops = INNER_OPS
     num_nodes = NUM_NODES

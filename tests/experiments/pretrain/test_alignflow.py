@@ -34,7 +34,7 @@ def test_training_writes_a_loadable_pair(tmp_path: Path, capsys: pytest.CaptureF
     assert (told["seed"], told["epochs_run"], told["train"]["epochs"]) == (3, 1, 1)
     assert told["data"] == "60 architectures of the reduced space, 60 of the full one"
     assert told["metrics"]["cycle_error"] <= 1e-3 and "validity" in capsys.readouterr().out
-    load_alignflow(tmp_path, SPACE, load_gvae(tmp_path, SPACE))
+    load_alignflow(SPACE, load_gvae(SPACE, tmp_path), tmp_path)
     assert (tmp_path / "work" / "alignflow_nasbench201_seed3.npz").exists()
 
 

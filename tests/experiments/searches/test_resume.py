@@ -217,7 +217,7 @@ def tiny_weights(folder: Path) -> None:
 
     small = {"latent_dim": 2, "gin_channels": [8, 4], "blocks": 1, "model_dim": 4, "heads": 1, "feed_forward": 4}
     config = GVAEConfig.from_dict({"num_nodes": SPACE.num_nodes, "num_ops": len(SPACE.op_names), **small})
-    save_gvae(folder, GVAE.create(config), SPACE.name, data_sha256="", seed=0, extra={})
+    save_gvae(GVAE.create(config), folder, SPACE.name, data_sha256="", seed=0, extra={})
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")

@@ -194,7 +194,7 @@ def test_the_script_measures_what_is_there(
     monkeypatch.setitem(PRETRAINING, "nasbench301", ENTRY)
     graphs = training_graphs(ENTRY, SPACES["nasbench301"], 5)
     digest, metrics = sha256_arrays(graphs.ops, graphs.adjacency), {"test_validity": 0.25}
-    save_gvae(tmp_path, GVAE.create(tiny()), "nasbench301", data_sha256=digest, seed=5, extra={"metrics": metrics})
+    save_gvae(GVAE.create(tiny()), tmp_path, "nasbench301", data_sha256=digest, seed=5, extra={"metrics": metrics})
     texts = []
     for out in (tmp_path / "a", tmp_path / "b"):
         with set_flags(ability.FLAGS, pretrained=str(tmp_path), out=str(out), samples=40):

@@ -40,7 +40,7 @@ def pair() -> tuple[AlignFlow, GVAE]:
 
 @pytest.fixture
 def folder(pair: tuple[AlignFlow, GVAE], tmp_path: Path) -> Path:
-    save_alignflow(tmp_path, *pair, "nasbench201", data_sha256="d", seed=7, extra={"epochs_run": 3})
+    save_alignflow(*pair, tmp_path, "nasbench201", data_sha256="d", seed=7, extra={"epochs_run": 3})
     return tmp_path
 
 
@@ -52,8 +52,8 @@ def change(folder: Path, **values: Any) -> None:
 
 def test_save_and_load(pair: tuple[AlignFlow, GVAE], folder: Path) -> None:
     pair[0].scale.assign(np.full(16, 0.5))
-    save_alignflow(folder, *pair, "nasbench201", data_sha256="d", seed=7, extra={"epochs_run": 3})
-    loaded, x = load_alignflow(folder, SPACE, pair[1]), np.random.default_rng(0).normal(size=(5, 16)).astype(np.float32)
+    save_alignflow(*pair, folder, "nasbench201", data_sha256="d", seed=7, extra={"epochs_run": 3})
+    loaded, x = load_alignflow(SPACE, pair[1], folder), np.random.default_rng(0).normal(size=(5, 16)).astype(np.float32)
     for target in (REDUCED, FULL):
         np.testing.assert_array_equal(loaded.translate(x, target), pair[0].translate(x, target))
     told = json.loads((folder / "alignflow_nb201.json").read_text())
@@ -62,30 +62,32 @@ def test_save_and_load(pair: tuple[AlignFlow, GVAE], folder: Path) -> None:
 
 
 def test_another_gvae_is_refused(folder: Path) -> None:
-    with pytest.raises(ArtefactError, match="belongs to a GVAE with other weights.*train_alignflow_nb201"):
-        load_alignflow(folder, SPACE, GVAE.create(GVAE_CONFIG, seed=3))
+    with pytest.raises(ArtefactError, match="belongs to a GVAE with other weights.*or train an AlignFlow"):
+        load_alignflow(SPACE, GVAE.create(GVAE_CONFIG, seed=3), folder)
 
 
 def test_damaged_or_foreign_files(pair: tuple[AlignFlow, GVAE], folder: Path) -> None:
     change(folder, space="nasbench101")
     with pytest.raises(ArtefactError, match=r"'nasbench101', 16\); expected \('nasbench201', 16"):
-        load_alignflow(folder, SPACE, pair[1])
+        load_alignflow(SPACE, pair[1], folder)
     change(folder, space="nasbench201", config={**CONFIG.to_dict(), "hidden": 8})
     with pytest.raises(ArtefactError, match="does not fit the configured AlignFlow"):
-        load_alignflow(folder, SPACE, pair[1])
+        load_alignflow(SPACE, pair[1], folder)
     change(folder, gvae_sha256=None)
     with pytest.raises(ArtefactError, match="lacks gvae_sha256"):
-        load_alignflow(folder, SPACE, pair[1])
+        load_alignflow(SPACE, pair[1], folder)
     weights = folder / "alignflow_nb201.weights.h5"
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
     change(folder, gvae_sha256="x")
     with pytest.raises(ArtefactError, match="sha256"):
-        load_alignflow(folder, SPACE, pair[1])
+        load_alignflow(SPACE, pair[1], folder)
     weights.unlink()
-    with pytest.raises(DataMissingError, match="no .*alignflow_nb201.weights.h5; run `make train_alignflow_nb201`"):
-        load_alignflow(folder, SPACE, pair[1])
+    with pytest.raises(
+        DataMissingError, match="no .*alignflow_nb201.weights.h5; train an AlignFlow with `AlignFlowTrainer`"
+    ):
+        load_alignflow(SPACE, pair[1], folder)
 
 
 def test_weights_of_a_space_of_ones_own(pair: tuple[AlignFlow, GVAE], tmp_path: Path) -> None:
@@ -93,11 +95,11 @@ def test_weights_of_a_space_of_ones_own(pair: tuple[AlignFlow, GVAE], tmp_path: 
         name = "my_gvae_space"
 
     with pytest.raises(DataMissingError) as missing:
-        load_alignflow(tmp_path, Own(), pair[1])
+        load_alignflow(Own(), pair[1], tmp_path)
     assert "alignflow_my_gvae_space.weights.h5; train an AlignFlow" in str(missing.value)
     assert "make" not in str(missing.value)
-    save_alignflow(tmp_path, *pair, Own.name, data_sha256="d", seed=7, extra={})
-    assert load_alignflow(tmp_path, Own(), pair[1]).config == CONFIG
+    save_alignflow(*pair, tmp_path, Own())
+    assert load_alignflow(Own(), pair[1], tmp_path).config == CONFIG
 
 
 class Half:
@@ -175,8 +177,8 @@ def test_unknown_space_has_no_domains() -> None:
 
 
 def test_shipped_translation_keeps_its_promises() -> None:
-    gvae = load_gvae(FOLDER, SPACE)
-    model = load_alignflow(FOLDER, SPACE, gvae)
+    gvae = load_gvae(SPACE, FOLDER)
+    model = load_alignflow(SPACE, gvae, FOLDER)
     told = json.loads((FOLDER / "alignflow_nb201.json").read_text(encoding="utf-8"))
     both = domains(SPACE, told["seed"])
     graphs = [SPACE.encode(archs) for archs in both]

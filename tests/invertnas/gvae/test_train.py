@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError, TrainingError
+from invertnas.files.shipped import weights_folder
 from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
 from invertnas.gvae.model import GVAE
 from invertnas.gvae.pretrained import load_gvae, reconstruction_metrics, save_gvae
@@ -191,12 +192,12 @@ def test_reconstruction_ignores_padding() -> None:
 
 @pytest.fixture
 def folder(trained: GVAETrainer, tmp_path: Path) -> Path:
-    save_gvae(tmp_path, trained.model, "nasbench201", data_sha256="d", seed=5, extra={"validity": 1.0})
+    save_gvae(trained.model, tmp_path, "nasbench201", data_sha256="d", seed=5, extra={"validity": 1.0})
     return tmp_path
 
 
 def test_save_and_load(trained: GVAETrainer, folder: Path) -> None:
-    loaded = load_gvae(folder, SPACE)
+    loaded = load_gvae(SPACE, folder)
     np.testing.assert_array_equal(loaded.encode(graphs(20)), trained.model.encode(graphs(20)))
     assert not np.array_equal(GVAE.create(CONFIG, seed=5).encode(graphs(20)), loaded.encode(graphs(20)))
     told = json.loads((folder / "gvae_nb201.json").read_text())
@@ -210,14 +211,14 @@ def test_corrupted_weights(folder: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(ArtefactError, match="sha256"):
-        load_gvae(folder, SPACE)
+        load_gvae(SPACE, folder)
 
 
 @pytest.mark.parametrize("name", ["gvae_nb201.weights.h5", "gvae_nb201.json"])
 def test_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(DataMissingError, match=name):
-        load_gvae(folder, SPACE)
+        load_gvae(SPACE, folder)
 
 
 def change(folder: Path, **values: Any) -> None:
@@ -230,19 +231,19 @@ def test_foreign_description(folder: Path) -> None:
     config = CONFIG.to_dict()
     change(folder, space="nasbench101")
     with pytest.raises(ArtefactError, match="nasbench101"):
-        load_gvae(folder, SPACE)
+        load_gvae(SPACE, folder)
     change(folder, space="nasbench201", config={**config, "num_nodes": 7})
     with pytest.raises(ArtefactError, match="expected .*nasbench201.*1, 8, 7"):
-        load_gvae(folder, SPACE)
+        load_gvae(SPACE, folder)
     change(folder, config={**config, "model_dim": 16})  # fits the space, but not the weights
     with pytest.raises(ArtefactError, match="does not fit"):
-        load_gvae(folder, SPACE)
+        load_gvae(SPACE, folder)
     change(folder, config={**config, "unheard": 1})
     with pytest.raises(ConfigError, match="unheard"):
-        load_gvae(folder, SPACE)
+        load_gvae(SPACE, folder)
     change(folder, config=config, weights_sha256=None)
     with pytest.raises(ArtefactError, match="lacks weights_sha256"):
-        load_gvae(folder, SPACE)
+        load_gvae(SPACE, folder)
 
 
 class Own(NASBench201Space):
@@ -251,22 +252,46 @@ class Own(NASBench201Space):
 
 def test_weights_of_a_space_of_ones_own(trained: GVAETrainer, tmp_path: Path) -> None:
     with pytest.raises(DataMissingError) as missing:
-        load_gvae(tmp_path, Own())
-    assert "gvae_own.weights.h5; pretrain a GVAE" in str(missing.value) and "make" not in str(missing.value)
-    save_gvae(tmp_path, trained.model, "own", data_sha256="d", seed=5, extra={})
+        load_gvae(Own(), tmp_path)
+    assert "gvae_own.weights.h5; train a GVAE" in str(missing.value) and "make" not in str(missing.value)
+    save_gvae(trained.model, tmp_path, Own())
     assert {path.name for path in tmp_path.iterdir()} == {"gvae_own.weights.h5", "gvae_own.json"}
-    loaded = load_gvae(tmp_path, Own())
+    loaded = load_gvae(Own(), tmp_path)
     np.testing.assert_array_equal(loaded.encode(graphs(20)), trained.model.encode(graphs(20)))
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..\\own", "nb201"])
-def test_names_that_do_not_do_for_files(trained: GVAETrainer, tmp_path: Path, name: str) -> None:
+def test_names_that_do_not_do_for_files(
+    trained: GVAETrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    space = Own()
+    monkeypatch.setattr(Own, "name", name)
     with pytest.raises(ConfigError, match="got space name"):
-        save_gvae(tmp_path, trained.model, name, data_sha256="d", seed=5, extra={})
+        save_gvae(trained.model, tmp_path, space)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_fit_the_space_is_not_written(trained: GVAETrainer, tmp_path: Path) -> None:
+    for space, told in (("nasbench101", "expected those of the space 'nasbench101'"), ("own", "got space 'own'")):
+        with pytest.raises(ConfigError, match=told):
+            save_gvae(trained.model, tmp_path, space)
+    for folder in ("", None, trained.model):
+        with pytest.raises(ConfigError, match="got folder .*expected a path"):
+            save_gvae(trained.model, folder, SPACE)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_shipped_weights_are_found_by_name() -> None:
+    assert load_gvae("nasbench201").config == load_gvae(SPACE, weights_folder()).config
+    with pytest.raises(DataMissingError, match="got space 'own', for which no weights ship; .* `save_gvae`"):
+        load_gvae(Own())
+    with pytest.raises(ConfigError, match="got space 'nasbench2O1'; .*did you mean 'nasbench201'"):
+        load_gvae("nasbench2O1")
+    with pytest.raises(ConfigError, match="expected a SearchSpace"):
+        load_gvae(None)  # type: ignore[arg-type]
 
 
 def test_another_number_of_cells_is_refused(folder: Path) -> None:
     change(folder, config={**CONFIG.to_dict(), "num_nodes": 4, "cells": 2})
     with pytest.raises(ArtefactError, match=r"gvae_nb201.json: got a GVAE of .* \(2, 8, 7\); expected .*\(1, 8, 7\)"):
-        load_gvae(folder, SPACE)
+        load_gvae(SPACE, folder)

@@ -136,8 +136,8 @@ def test_the_given_gvae_is_not_shared(gvae: GVAE, model: InvertiblePredictor, tm
     class Named(TinySpace):
         name = "nasbench201"
 
-    save_gvae(tmp_path, gvae, "nasbench201", data_sha256="", seed=0, extra={})
-    first, second = load_gvae(tmp_path, Named()), load_gvae(tmp_path, Named())
+    save_gvae(gvae, tmp_path, "nasbench201", data_sha256="", seed=0, extra={})
+    first, second = load_gvae(Named(), tmp_path), load_gvae(Named(), tmp_path)
     first.variables[0].assign(first.variables[0] + 1.0)
     assert not equal(values(first.variables), values(second.variables))
 
