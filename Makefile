@@ -31,7 +31,7 @@ SPACE_nbnlp := nasbench_nlp
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install $(TABLES) all_nb201 figures ability own_space bench readme alignflow_sweep $(PRETRAIN) \
-	$(ALIGNFLOW) $(PROXY) $(DATA) test test_slow lint types check clean
+	$(ALIGNFLOW) $(PROXY) $(DATA) test test_slow format lint types docs check clean
 
 help: ## List the targets and variables.
 	@echo "usage: make TARGET [VARIABLE=value ...]"
@@ -136,8 +136,8 @@ own_space: $(STAMP) ## Example: define a small search space, pretrain its GVAE, 
 bench: $(STAMP) ## Time steps, rounds and searches on this machine; appends to results/bench.json.
 	$(BIN)/python -m experiments.speed $(call flag,out,OUT)
 
-readme: $(STAMP) ## Put the measured tables into README.md.
-	$(BIN)/python -m experiments.tables.readme
+readme: $(STAMP) ## Make the tables and pictures in README.md and docs/ again, from results and rules.
+	$(BIN)/python -m experiments.pages
 
 # SETTING=paper trains as the paper does; the default is sized for two CPU cores.
 pretrain = $(BIN)/python -m experiments.pretrain.gvae --space=$(SPACE_$(@:pretrain_%=%)) $(call flag,seed,SEED) \
@@ -213,6 +213,10 @@ test: $(STAMP) ## Run the fast tests.
 test_slow: $(STAMP) ## Run the slow tests.
 	$(BIN)/python -m pytest -m slow
 
+format: $(STAMP) ## Rewrite the style: isort, black.
+	$(BIN)/python -m isort $(SOURCES)
+	$(BLACK) $(SOURCES)
+
 lint: $(STAMP) ## Check style: flake8, black, isort.
 	$(BIN)/python -m flake8 $(SOURCES)
 	$(BLACK) --check $(SOURCES)
@@ -221,8 +225,12 @@ lint: $(STAMP) ## Check style: flake8, black, isort.
 types: $(STAMP) ## Check types: mypy.
 	$(BIN)/python -m mypy
 
+docs: $(STAMP) ## Build the documentation into site/; any warning is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 check: lint types test ## All of lint, types and test.
 
 clean: ## Delete caches and build output; keeps VENV, results and checkpoints.
-	rm -rf build dist invertnas.egg-info .mypy_cache .pytest_cache
+	rm -rf build dist site invertnas.egg-info .mypy_cache .pytest_cache
 	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +

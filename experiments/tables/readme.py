@@ -1,4 +1,4 @@
-"""Put the measured tables into README.md, between their markers, so that none is typed by hand."""
+"""Measured tables between the markers of README.md and of the pages, so that none is typed by hand."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from absl import app
 
-from experiments.common import cli
 from experiments.searches.benchmarks import DATASET_TITLES, benchmark_title, open_analysis
-from experiments.searches.methods import title_of
+from experiments.searches.methods import METHODS, title_of
 from experiments.tables.aggregate import SPREAD, spread, summarise
 from experiments.tables.definitions import TABLES, collect
 from experiments.tables.printed import PAPER_NAME, SOURCE_NOTES
 from experiments.tables.spec import Table
 from invertnas.errors import ArtefactError
-from invertnas.files.io import read_json, write_text
+from invertnas.files.io import read_json
 from invertnas.spaces.records import NB201
 
-REQUIRED = ("table2", "remedies")  # blocks that README.md must have; others are filled where their markers stand
-
-
+# Page -> blocks that it must have; others are filled where their markers stand.
+REQUIRED = {
+    "README.md": ("table2_brief",),
+    "docs/results.md": ("table1", "table2", "table3"),
+    "docs/fidelity.md": ("remedies",),
+    "docs/cost.md": ("bench",),
+}
+BRIEF = "_brief"  # suffix of a table with validation accuracies and the default settings alone
 BENCH = "bench"  # a block that is no table of searches
 BENCH_ROWS = (
     ("search_fast_s", "`fast` search of 192 queries", "{:.0f} s"),
@@ -52,27 +55,31 @@ Place = tuple[str, str]  # benchmark, data set
 KINDS = {"val": "val.", "test": "test"}  # of accuracies; a column without a value is left out
 
 
-def blocks(text: str) -> list[str]:
-    """Names of the tables whose markers stand in a text, in the order of the registry.
+def blocks(text: str, page: str = "README.md") -> list[str]:
+    """Names of the blocks whose markers stand in a page, and of those it must have.
 
     Raises:
-        ArtefactError: a required marker is missing, or one names no table.
+        ArtefactError: a marker names no table.
     """
-    named = set(re.findall(r"<!-- (?:begin|end) (\w+) -->", text)) - {BENCH} | set(REQUIRED)
-    if unknown := sorted(named - set(TABLES)):
-        raise ArtefactError(f"README.md has markers of {', '.join(unknown)}; expected one of {', '.join(TABLES)}")
-    return [name for name in TABLES if name in named]
+    named = dict.fromkeys([*REQUIRED.get(page, ()), *re.findall(r"<!-- (?:begin|end) (\w+) -->", text)])
+    if unknown := sorted(name for name in named if name != BENCH and name.removesuffix(BRIEF) not in TABLES):
+        raise ArtefactError(f"{page} has markers of {', '.join(unknown)}; expected one of {', '.join(TABLES)}")
+    return list(named)
 
 
-def compact(table: Table, records: Sequence[dict[str, Any]]) -> str:
-    """A table for README.md."""
-    return compact_table(summarise(records, table.source), table.source)
+def compact(table: Table, records: Sequence[dict[str, Any]], *, brief: bool = False) -> str:
+    """A table for a page; `brief` has the validation accuracies of methods at their default settings alone."""
+    frame = summarise(records, table.source)
+    if not brief:
+        return compact_table(frame, table.source)
+    return compact_table(frame[[name in METHODS for name in frame["method"]]], table.source, ("val",))
 
 
-def compact_table(frame: pd.DataFrame, source: str = PAPER_NAME) -> str:
+def compact_table(frame: pd.DataFrame, source: str = PAPER_NAME, shown: Sequence[str] = tuple(KINDS)) -> str:
     """Methods down, data sets across; each cell is measured mean ± std and the printed mean in brackets.
 
     Queries stand in a column where a data set is shown at several, else over the data sets if they differ.
+    `shown` are the kinds of accuracies, of `KINDS`.
     """
     places = list(dict.fromkeys(zip(frame["benchmark"], frame["dataset"])))
     of_place = {place: rows for place, rows in frame.groupby(["benchmark", "dataset"])}
@@ -80,19 +87,20 @@ def compact_table(frame: pd.DataFrame, source: str = PAPER_NAME) -> str:
     several = any(len(found) > 1 for found in budgets.values())
     differ = not several and len({found[0] for found in budgets.values()}) > 1
     heads = [_head(place) + (f" ({budgets[place][0]} queries)" if differ else "") for place in places]
-    kinds = [(p, kind) for p in places for kind in KINDS if of_place[p][f"{kind}_mean"].notna().any()]
+    kinds = [(p, kind) for p in places for kind in shown if of_place[p][f"{kind}_mean"].notna().any()]
     titles = [f"{heads[places.index(place)]} {KINDS[kind]}" for place, kind in kinds]
     optima = {place: dict(zip(KINDS, open_analysis(place[0]).optimum(place[1]))) for place in places}
     best = [optima[place][kind] for place, kind in kinds]
-    shown = [f"{100 * value:.2f}" if value is not None else "–" for value in best]
+    optimum = [f"{100 * value:.2f}" if value is not None else "–" for value in best]
     first, ruler, blank = ("Method | Queries", "---|---:", " | ") if several else ("Method", "---", " ")
     lines = [f"| {first} | Trials | {' | '.join(titles)} |", f"|{ruler}|---:|{'---:|' * len(titles)}"]
-    lines.append(f"| *Best of the labels* |{blank}| {' | '.join(shown)} |")
+    lines.append(f"| *Best of the labels* |{blank}| {' | '.join(optimum)} |")
     for key, rows in frame.groupby(["queries", "method"] if several else ["method"], sort=False):
         name = " | ".join([title_of(str(key[-1])), *map(str, key[:-1])])
         lines.append(f"| {name} | {_trials(rows)} | {' | '.join(_cells(rows, kinds))} |")
     labels = "; ".join(dict.fromkeys(frame["labels"]))
-    partly = "A test accuracy is given where every trial has one." if frame["test_mean"].isna().any() else ""
+    some = "test" in shown and frame["test_mean"].isna().any()
+    partly = "A test accuracy is given where every trial has one." if some else ""
     notes = [f"Percent, {SPREAD}; in brackets the {source}.", partly, SOURCE_NOTES[source], f"Labels: {labels}."]
     return "\n".join([*lines, "", " ".join(note for note in notes if note)])
 
@@ -130,34 +138,26 @@ def bench_table(results: Path) -> str:
     return "\n".join(["| Figure | Measured |", "|---|---:|", *rows, "", f"{where}; nothing else running."])
 
 
-def filled(text: str, results: Path) -> str:
-    """The README text with every block replaced by its current table.
+def filled(text: str, results: Path, page: str = "README.md") -> str:
+    """A page's text with every block replaced by its current table.
 
     Raises:
         ArtefactError: a marker is missing.
     """
-    for name in blocks(text):
-        table = TABLES[name]
-        records = collect(table, results, range(table.trials))
-        text = _put(text, name, compact(table, records) if records else "Not measured yet.")
-    return _put(text, BENCH, bench_table(results)) if f"<!-- begin {BENCH} -->" in text else text
+    for name in blocks(text, page):
+        text = _put(text, name, bench_table(results) if name == BENCH else _measured(name, results), page)
+    return text
 
 
-def _put(text: str, name: str, body: str) -> str:
+def _measured(name: str, results: Path) -> str:
+    table = TABLES[name.removesuffix(BRIEF)]
+    records = collect(table, results, range(table.trials))
+    return compact(table, records, brief=name.endswith(BRIEF)) if records else "Not measured yet."
+
+
+def _put(text: str, name: str, body: str, page: str) -> str:
     begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
     if begin not in text or end not in text:
-        raise ArtefactError(f"README.md lacks the markers {begin.strip()} and {end}; put them where the table belongs")
+        raise ArtefactError(f"{page} lacks the markers {begin.strip()} and {end}; put them where the table belongs")
     before, rest = text.split(begin, 1)
     return before + begin + body + "\n" + end + rest.split(end, 1)[1]
-
-
-def main(argv: Sequence[str]) -> None:
-    """Rewrite README.md."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments {argv[1:]}")
-    path = cli.ROOT / "README.md"
-    write_text(path, filled(path.read_text(encoding="utf-8"), cli.ROOT / "results"))
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -1,11 +1,9 @@
-"""The README tells the truth: its tables are the ones the result files give."""
+"""README and docs tell the truth: their tables are the ones the result files give."""
 
 from __future__ import annotations
 
 import io
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,15 +15,17 @@ from experiments.tables.cost import growth, growth_markdown, tradeoff, tradeoff_
 from experiments.tables.definitions import TABLES, collect
 from experiments.tables.initial_sets.report import initial_markdown
 from experiments.tables.quality import quality_markdown, rounds, summarise_rounds
-from experiments.tables.readme import REQUIRED, blocks, compact_table, filled
+from experiments.tables.readme import BENCH, BRIEF, REQUIRED, blocks, compact_table, filled
 from invertnas.errors import ArtefactError
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_tables_equal_the_result_files() -> None:
-    assert filled(README, ROOT / "results") == README, "run `make readme`"
-    for name in blocks(README):
+@pytest.mark.parametrize("page", REQUIRED)
+def test_tables_equal_the_result_files(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert filled(text, ROOT / "results", page) == text, "run `make readme`"
+    for name in {name.removesuffix(BRIEF) for name in blocks(text, page)} - {BENCH}:
         assert collect(TABLES[name], ROOT / "results", range(TABLES[name].trials)), name
 
 
@@ -97,15 +97,22 @@ def test_a_changed_number_or_a_lost_marker_is_noticed() -> None:
     assert number
     assert filled(README.replace(number[1], "99.99"), ROOT / "results") == README
     with pytest.raises(ArtefactError, match="lacks the markers"):
-        filled(README.replace("<!-- end table2 -->", ""), ROOT / "results")
+        filled(README.replace("<!-- end table2_brief -->", ""), ROOT / "results")
 
 
 def test_blocks_are_those_marked_and_the_required_ones() -> None:
-    assert set(REQUIRED) <= set(blocks("")) and blocks("<!-- begin table17 -->")[1] == "table17"
+    assert blocks("") == list(REQUIRED["README.md"]) and "table17" in blocks("<!-- begin table17 -->")
     with pytest.raises(ArtefactError, match="markers of table5; expected one of table1"):
         blocks("<!-- begin table5 -->")
     optional = f"{README}\n<!-- begin table9 -->\n<!-- end table9 -->\n"
     assert "| Method | Queries | Trials |" in filled(optional, ROOT / "results").removeprefix(README)
+
+
+def test_a_brief_table_has_validation_accuracies_of_default_settings() -> None:
+    head, _, *rows = filled(README, ROOT / "results").partition("begin table2_brief -->\n")[2].splitlines()[:9]
+    assert head == "| Method | Trials | CIFAR-10 val. | CIFAR-100 val. | ImageNet16-120 val. |"
+    names = [row.split("|")[1].strip() for row in rows]
+    assert names == ["*Best of the labels*", "RS", "LS", "RE", "BANANAS", "InvertNAS (single)", "InvertNAS"]
 
 
 def test_queries_stand_where_they_are_needed() -> None:
@@ -117,30 +124,3 @@ def test_queries_stand_where_they_are_needed() -> None:
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
     early = frames["table2"].assign(queries=[150 if d == "cifar10" else 192 for d in frames["table2"]["dataset"]])
     assert "| CIFAR-10 (150 queries) val. |" in compact_table(early)
-
-
-def test_every_make_target_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z]\w*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = set(re.findall(r"`?make ([a-z]\w*)", README))
-    assert named and named <= targets
-
-
-def test_every_path_named_exists() -> None:
-    pattern = r"`((?:invertnas|experiments|pretrained|results|tests)/[\w./-]+)`"
-    for name in set(re.findall(pattern, README)) - {"results/figures/"}:
-        assert Path(ROOT / name).exists(), name
-
-
-@pytest.mark.slow
-def test_the_python_example_runs() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 1
-    names: dict[str, object] = {}
-    cwd = os.getcwd()
-    os.chdir(ROOT)  # the example names the repository's own `pretrained`
-    try:
-        exec(compile(blocks[0], "README.md", "exec"), names)
-    finally:
-        os.chdir(cwd)
-    assert names["bench"].ledger.remaining == 0  # type: ignore[attr-defined]
-    assert len(names["accuracy"]) == 5 and len(names["cells"]) == 10  # type: ignore[arg-type]
