@@ -30,8 +30,8 @@ SPACE_nbnlp := nasbench_nlp
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install $(TABLES) all_nb201 figures ability own_space bench readme alignflow_sweep $(PRETRAIN) \
-	$(ALIGNFLOW) $(PROXY) $(DATA) test test_slow format lint types docs check clean
+.PHONY: help install $(TABLES) all_nb201 figures ability own_space bench readme compare_tables alignflow_sweep \
+	$(PRETRAIN) $(ALIGNFLOW) $(PROXY) $(DATA) test test_slow format lint types docs check clean
 
 help: ## List the targets and variables.
 	@echo "usage: make TARGET [VARIABLE=value ...]"
@@ -135,6 +135,9 @@ own_space: $(STAMP) ## Example: define a small search space, pretrain its GVAE, 
 
 bench: $(STAMP) ## Time steps, rounds and searches on this machine; appends to results/bench.json.
 	$(BIN)/python -m experiments.speed $(call flag,out,OUT)
+
+compare_tables: $(STAMP) ## Make every table again elsewhere and compare its CSV with the stored one; OUT=.
+	$(BIN)/python -m experiments.tables.compare $(call flag,out,OUT)
 
 readme: $(STAMP) ## Make the tables and pictures in README.md and docs/ again, from results and rules.
 	$(BIN)/python -m experiments.pages

@@ -1,6 +1,6 @@
 """Figures of the predictor and of a search in the latent space; see `experiments.figures.regression` and `.latents`.
 
-The data of each figure is computed once and lies beside it as CSV, with a JSON that says how it was made; a
+The data of each figure is computed once and lies beside it as gzipped CSV, with a JSON that says how it was made; a
 figure whose CSV exists is only drawn again.
 """
 
@@ -36,6 +36,7 @@ from invertnas.presets import DEFAULT, PRESETS, Preset, preset
 # Figure -> its preset. Those of the predictor are the thesis', and take the thesis' loss weights: with fast's, which
 # weigh the reverse loss a tenth as much, the single INN's inverse follows its target on two data sets of three only.
 FIGURES = {"regression": "fast_thesis", "inversion": "fast_thesis", "latents": DEFAULT}
+DATA = ".csv.gz"
 FLAGS = flags.FLAGS
 flags.DEFINE_list("figures", list(FIGURES), "Figures, comma separated.")
 flags.DEFINE_list("dataset", list(DATASETS), "Data sets, comma separated.")
@@ -66,7 +67,7 @@ def store(figure: str, dataset: str, frame: pd.DataFrame, setting: dict[str, Any
     made = {"figure": figure, "dataset": dataset, "seed": FLAGS.seed, "method": FLAGS.method, **setting}
     labels = open_benchmark(BENCHMARK, 1).labels
     write_json(path_of(figure, dataset, ".json"), made | {"labels": labels, "versions": versions()})
-    write_text(path_of(figure, dataset, ".csv"), frame.to_csv(index=False, float_format="%.5f"))
+    write_text(path_of(figure, dataset, DATA), frame.to_csv(index=False, float_format="%.5f"))
 
 
 def compute_predictor(dataset: str) -> None:
@@ -89,7 +90,7 @@ def compute_latents(dataset: str) -> None:
 
 def draw(figure: str, dataset: str) -> Path:
     """Draw a figure, its data computed if it is not there yet; returns the picture's path."""
-    data = path_of(figure, dataset, ".csv")
+    data = path_of(figure, dataset, DATA)
     if not data.exists():
         (compute_latents if figure == "latents" else compute_predictor)(dataset)
     frame, picture = pd.read_csv(data), path_of(figure, dataset, ".png")

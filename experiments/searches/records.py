@@ -1,7 +1,11 @@
-"""Finished searches: where their files lie, and what they had found after fewer queries."""
+"""Finished searches: where their files lie, what they hold, and what they had found after fewer queries.
+
+A search is one gzipped JSON; files of plain JSON, as they were written before, are read too.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -14,7 +18,9 @@ from invertnas.files.io import read_json
 from invertnas.spaces.base import SearchSpace
 
 SEARCHES = "searches"  # one pool for all tables, so that a search two tables share runs once
-FILE = re.compile(r"q(\d+)/seed_(\d+)\.json")
+FILE = re.compile(r"q(\d+)/seed_(\d+)\.json(\.gz)?")
+CLOCKS = ("fit_s", "candidates_s")  # of rounds, from which the cost of a search is summed
+CLOCK_DECIMALS, DIGITS = 8, 3
 
 
 def search_folder(out: Path, variant: str, benchmark: str, dataset: str) -> Path:
@@ -24,9 +30,33 @@ def search_folder(out: Path, variant: str, benchmark: str, dataset: str) -> Path
 
 def finished(folder: Path) -> Iterator[tuple[int, int, Path]]:
     """(queries, seed, file) of every finished search of a folder, by queries, then by seed."""
-    paths = folder.glob("q*/seed_*.json")
+    paths = sorted(folder.glob("q*/seed_*.json*"))
     matches = ((FILE.fullmatch(path.relative_to(folder).as_posix()), path) for path in paths)
-    yield from sorted((int(match[1]), int(match[2]), path) for match, path in matches if match)
+    found = {(int(match[1]), int(match[2])): path for match, path in matches if match}  # of both forms the gzipped
+    yield from sorted((queries, seed, path) for (queries, seed), path in found.items())
+
+
+def stored_at(path: Path) -> Path | None:
+    """The file of a search whose gzipped one belongs at `path`: that, or a plain one beside it; None for neither."""
+    return next((file for file in (path, path.with_suffix("")) if file.exists()), None)
+
+
+def compact(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as it is stored: rounds keep their counts, clocks to 1e-8 s, and other numbers to three digits.
+
+    What tables and figures read stays: the curve and the outcome to the last digit, the counts, the clocks.
+    """
+    return record | {"rounds": [_compact(entry, "") for entry in record["rounds"]]}
+
+
+def _compact(value: Any, name: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _compact(entry, key) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_compact(entry, name) for entry in value]
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    return round(value, CLOCK_DECIMALS) if name in CLOCKS else float(f"{value:.{DIGITS}g}")
 
 
 def variants(out: Path, benchmark: str, dataset: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs one search and writes one JSON; skips what is finished, resumes what was interrupted."""
+"""Runs one search and writes one gzipped JSON; skips what is finished, resumes what was interrupted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.searches.baselines import BASELINES, settings_of
 from experiments.searches.benchmarks import open_analysis, open_benchmark
 from experiments.searches.initial import BARE_INIT, initial_settings, settings_in
 from experiments.searches.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
-from experiments.searches.records import outcome, search_folder
+from experiments.searches.records import compact, outcome, search_folder, stored_at
 from invertnas.benchmarks.base import Analysis, Benchmark
 from invertnas.errors import ArtefactError, BudgetError, OutOfDomainError, SearchExhaustedError
 from invertnas.files.io import read_json, versions, write_json
@@ -64,12 +64,12 @@ class SearchTask:
     def path(self) -> Path:
         """The result file."""
         folder = search_folder(self.out, self.name, self.benchmark, self.dataset)
-        return folder / f"q{self.queries}" / f"seed_{self.seed}.json"
+        return folder / f"q{self.queries}" / f"seed_{self.seed}.json.gz"
 
     @property
     def partial(self) -> Path:
         """Folder of the checkpoint of an unfinished search."""
-        return self.path.with_suffix(".partial")
+        return self.path.with_name(f"seed_{self.seed}.partial")
 
     def labels_of_method(self) -> dict[str, Any]:
         """What identifies the setting, for the record and for refusing to mix settings."""
@@ -98,8 +98,8 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
     arguments = MethodArguments(
         bench.space, task.queries, task.preset, task.members, task.pretrained, task.seed, task.init
     )
-    if task.path.exists():
-        return _finished(task, bench.labels)
+    if (file := stored_at(task.path)) is not None:
+        return _finished(task, file, bench.labels)
     optimizer, config = build(task.method, arguments)
     _check_budget(task, config)
     progress = _Progress(task, bench, optimizer, config)
@@ -118,8 +118,8 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
     return record
 
 
-def _finished(task: SearchTask, labels: str) -> dict[str, Any]:
-    record = read_json(task.path)
+def _finished(task: SearchTask, file: Path, labels: str) -> dict[str, Any]:
+    record: dict[str, Any] = read_json(file)
     compared = dict(record)
     wanted = {**task.labels_of_method(), "queries": task.queries, "seed": task.seed, "method": task.name}
     wanted["labels"] = labels  # of the benchmark now, which may since have got official ones
@@ -136,7 +136,7 @@ def _finished(task: SearchTask, labels: str) -> dict[str, Any]:
         shown = [name for name in different if name != "config"]
         got = ", ".join(f"{name}={record.get(name)!r} (expected {wanted[name]!r})" for name in shown)
         raise ArtefactError(
-            f"{task.path} was made with another setting: {got or 'the settings have changed since'}; "
+            f"{file} was made with another setting: {got or 'the settings have changed since'}; "
             "choose another --out (OUT= of make) or delete the file"
         )
     return record
@@ -228,7 +228,7 @@ class _Progress:
     def record(self, analysis: Analysis) -> dict[str, Any]:
         """The result: only here, after the last query, are test accuracies looked up."""
         task = self.task
-        return {
+        record = {
             "method": task.name,
             "benchmark": task.benchmark,
             "dataset": task.dataset,
@@ -244,3 +244,4 @@ class _Progress:
             "config": self.config,
             "versions": versions(),
         }
+        return compact(record)

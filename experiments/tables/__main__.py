@@ -16,19 +16,14 @@ from experiments.common import cli
 from experiments.searches.initial import DEFAULT_INIT, INITS
 from experiments.searches.methods import ENSEMBLE, METHODS, is_invertnas
 from experiments.searches.pool import run_all
-from experiments.searches.records import longest_or
+from experiments.searches.records import longest_or, stored_at
 from experiments.searches.runner import SearchTask
-from experiments.tables.aggregate import write_table
-from experiments.tables.cost import write_cost
-from experiments.tables.curves import plot_table
-from experiments.tables.definitions import TABLES, collect, grid, table_named
-from experiments.tables.initial_sets.report import write_initial
-from experiments.tables.quality import write_quality
+from experiments.tables.definitions import TABLES, grid, table_named
+from experiments.tables.reports import publish
 from experiments.tables.spec import Place, Row, Table
 from invertnas.errors import BudgetError, ConfigError, OutOfDomainError
 from invertnas.presets import DEFAULT, MIXED, PRESETS
 
-REPORTS = {"accuracy": write_table, "quality": write_quality, "cost": write_cost}
 FLAGS = flags.FLAGS
 flags.DEFINE_string("table", "table2", f"Table: {', '.join(TABLES)}.")
 flags.DEFINE_list("benchmark", None, "Benchmarks to search, comma separated; default: the table's.")
@@ -187,18 +182,11 @@ def main(argv: Sequence[str]) -> None:
     table = table_from_flags()
     tasks = tasks_from_flags(table)
     if FLAGS.dry_run:
-        return print(*(task.path for task in tasks if not task.path.exists()), sep="\n")
+        return print(*(task.path for task in tasks if stored_at(task.path) is None), sep="\n")
     if not FLAGS.kl_only:
         run_all(tasks, FLAGS.jobs)
-    out = Path(FLAGS.out)
     seeds = range(FLAGS.seed, FLAGS.seed + max(FLAGS.trials or 0, table.trials))
-    records = collect(table, out, seeds)
-    if table.report == "initial":
-        print(write_initial(out, table, records, places_from_flags(table), seeds, Path(FLAGS.pretrained)))
-    else:
-        print(REPORTS[table.report](out, table, records))
-    if table.curves:
-        plot_table(out, table, records)
+    print(publish(table, Path(FLAGS.out), seeds, places_from_flags(table), Path(FLAGS.pretrained)))
 
 
 if __name__ == "__main__":

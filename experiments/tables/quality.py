@@ -109,12 +109,12 @@ def plot_quality(path: Path, benchmark: str, dataset: str, frame: pd.DataFrame) 
 
 
 def write_quality(out: Path, table: Table, records: Sequence[dict[str, Any]]) -> str:
-    """Write `<name>.csv`, `<name>_rounds.csv`, `<name>.md` and a figure per data set; returns the Markdown."""
+    """Write `<name>.csv`, `<name>_rounds.csv.gz`, `<name>.md` and a figure per data set; returns the Markdown."""
     frame = rounds(records)
     summary = summarise_rounds(frame)
     text = quality_markdown(summary, table.title)
     write_text(out / f"{table.name}.csv", summary.round(4).to_csv(index=False))
-    write_text(out / f"{table.name}_rounds.csv", frame.round(6).to_csv(index=False))
+    write_text(out / f"{table.name}_rounds.csv.gz", frame.round(6).to_csv(index=False))
     write_text(out / f"{table.name}.md", text)
     for (benchmark, dataset), group in frame.groupby(["benchmark", "dataset"], sort=False):
         plot_quality(figure_path(out, table, str(benchmark), str(dataset)), str(benchmark), str(dataset), group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib.metadata
 import json
@@ -20,6 +21,7 @@ from invertnas.errors import ArtefactError, DataMissingError, OutputError
 from invertnas.files.shipped import remedy
 
 AGAIN = "delete it and run again"
+GZIP = ".gz"  # ending of the names of files that are gzipped
 VERSIONED = ("tensorflow", "keras", "spektral", "numpy")
 
 
@@ -51,24 +53,33 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    write_atomic(path, lambda temporary: temporary.write_bytes(text.encode()))
+    """Write UTF-8 text atomically; gzipped where the name ends in `.gz`, the same text to the same bytes."""
+    content = gzip.compress(text.encode(), mtime=0) if path.suffix == GZIP else text.encode()
+    write_atomic(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically, two-space indented, with a final newline."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write JSON atomically: two-space indented with a final newline, or dense and gzipped as `.json.gz`."""
+    layout: dict[str, Any] = {"separators": (",", ":")} if path.suffix == GZIP else {"indent": 2}
+    write_text(path, json.dumps(content, **layout) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file. Raises DataMissingError if there is none, ArtefactError if it is not JSON."""
+    """Parse a JSON file, gzipped where its name ends in `.gz`.
+
+    Raises:
+        DataMissingError: there is none.
+        ArtefactError: it is not JSON, or damaged.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataMissingError(f"found no {path}; expected a file; name the folder it was written to") from error
     except OSError as error:
         raise ArtefactError(f"{path} cannot be read ({error.strerror}); make it a readable file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    try:
+        return json.loads((gzip.decompress(content) if path.suffix == GZIP else content).decode())
+    except (json.JSONDecodeError, UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ArtefactError(f"{path} is not valid JSON ({error}); {remedy(path, AGAIN)}") from error
 
 

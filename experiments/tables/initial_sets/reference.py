@@ -13,6 +13,7 @@ from invertnas.files.io import read_arrays, write_arrays
 from invertnas.initial.base import RandomInitial
 
 FloatArray = npt.NDArray[np.float64]
+REFERENCE = "reference"  # folder below the results
 SAMPLE, SEED = 10_000, 1_000_000  # distinct random samples, of a seed that no trial has
 
 
@@ -26,7 +27,7 @@ def reference_accuracies(benchmark: str, dataset: str, out: Path) -> FloatArray:
     analysis = open_analysis(benchmark)
     if hasattr(analysis, "table"):
         return np.asarray(analysis.table(dataset)["val"], np.float64)
-    path = out / "reference" / f"{benchmark}_{dataset}.npz"
+    path = out / REFERENCE / f"{benchmark}_{dataset}.npz"
     made = {"labels": np.array(open_benchmark(benchmark, 1).labels), "sample": np.array([SAMPLE, SEED])}
     if path.exists():
         stored = read_arrays(path)

@@ -138,7 +138,7 @@ def test_quick_searches_have_more_trials_than_long_ones() -> None:
 def test_a_longer_search_of_the_same_seed_serves(tmp_path: Path) -> None:
     for queries, seed in ((400, 1), (192, 1), (100, 2)):
         folder = tmp_path / "searches" / "invertnas" / "nasbench201" / "imagenet16-120" / f"q{queries}"
-        write_json(folder / f"seed_{seed}.json", {})
+        write_json(folder / f"seed_{seed}.json.gz", {})
     flags = ["--table=table17", "--methods=invertnas", "--dataset=imagenet16-120", "--trials=3", f"--out={tmp_path}"]
     found = parse(flags, [*flags, "--queries=250"], [*flags, "--queries=100"])
     budgets = [[t["queries"] for t in tasks if t["name"] == "invertnas"] for tasks in found]
@@ -203,7 +203,7 @@ def test_table_2_runs_from_end_to_end_and_again(tmp_path: Path) -> None:
     assert first.stdout.startswith("# Table 2: NAS-Bench-201") and first.stdout.count("| 20 | 2 |") == 2
     names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     searches = {
-        f"searches/{m}/nasbench201/cifar10/q20/seed_{s}.json" for m in ("random", "local_search") for s in (0, 1)
+        f"searches/{m}/nasbench201/cifar10/q20/seed_{s}.json.gz" for m in ("random", "local_search") for s in (0, 1)
     }
     assert names == searches | {"table2.md", "table2.csv", "figures/table2_cifar10.png"}
     times = {name: (tmp_path / name).stat().st_mtime_ns for name in searches}
@@ -217,7 +217,7 @@ def test_missing_searches_are_listed_without_running_them(tmp_path: Path) -> Non
     assert run(*command, "--trials=1").returncode == 0
     before = sorted(tmp_path.rglob("*"))
     listed = run(*command, "--dry_run")
-    missing = tmp_path / "searches" / "random" / "nasbench201" / "cifar10" / "q20" / "seed_1.json"
+    missing = tmp_path / "searches" / "random" / "nasbench201" / "cifar10" / "q20" / "seed_1.json.gz"
     assert (listed.returncode, listed.stdout) == (0, f"{missing}\n")
     assert sorted(tmp_path.rglob("*")) == before
 

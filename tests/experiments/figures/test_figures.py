@@ -137,7 +137,7 @@ def test_pictures_of_the_predictor(tmp_path: Path, split: Split, floor: float | 
     plot_inversion(tmp_path / "i.png", "cifar10", inversion_frame(Stub(), split, "cifar10", 0), floor)
     for name in ("r.png", "i.png"):
         assert (tmp_path / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-        assert (tmp_path / name).stat().st_size > 20_000
+        assert (tmp_path / name).stat().st_size > 8_000
 
 
 def test_recording_changes_no_search_and_notes_what_was_decoded() -> None:
@@ -183,17 +183,17 @@ def test_picture_of_the_latent_map(tmp_path: Path) -> None:
     vals = [np.nan] * 70 + rng.random(10).tolist()
     frame = pd.DataFrame({"kind": kinds, "round": rounds, "x": rng.random(80), "y": rng.random(80), "val": vals})
     plot_latents(tmp_path / "l.png", "cifar10", frame)
-    assert (tmp_path / "l.png").stat().st_size > 20_000
+    assert (tmp_path / "l.png").stat().st_size > 8_000
 
 
 def test_a_figure_is_drawn_again_from_its_data_alone(tmp_path: Path, split: Split) -> None:
     folder = tmp_path / "figures"
-    write_text(folder / "regression_cifar10.csv", regression_frame(Stub(), split).to_csv(index=False))
+    write_text(folder / "regression_cifar10.csv.gz", regression_frame(Stub(), split).to_csv(index=False))
     write_json(folder / "regression_cifar10.json", {"label_floor": None})
     flags = ["--figures=regression", "--dataset=cifar10", f"--out={tmp_path}", "--pretrained=/nowhere"]
     done = subprocess.run(
         [sys.executable, "-m", "experiments.figures", *flags], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     picture = folder / "regression_cifar10.png"
-    assert (done.returncode, done.stdout) == (0, f"{picture}\n") and picture.stat().st_size > 20_000
+    assert (done.returncode, done.stdout) == (0, f"{picture}\n") and picture.stat().st_size > 8_000
     assert "tensorflow" not in done.stderr.lower()

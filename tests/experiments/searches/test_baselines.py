@@ -10,6 +10,7 @@ import pytest
 from experiments.searches.baselines import build_baseline, settings_of
 from experiments.searches.benchmarks import BENCHMARKS, space_of
 from invertnas.errors import ConfigError
+from invertnas.files.io import read_json
 from invertnas.search.baselines import Bananas
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,8 +37,8 @@ def test_an_unknown_baseline_is_named() -> None:
 
 @pytest.mark.parametrize("method", ["random", "local_search", "evolution", "bayesian", "bananas"])
 def test_committed_searches_hold_the_settings_of(method: str) -> None:
-    paths = sorted((ROOT / "results" / "searches" / method).rglob("seed_*.json"))
+    paths = sorted((ROOT / "results" / "searches" / method).rglob("seed_*.json.gz"))
     assert paths
     for path in paths:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         assert record["config"] == json.loads(json.dumps(settings_of(method, record["benchmark"]))), path

@@ -57,7 +57,9 @@ def test_a_random_start_keeps_the_paths_of_committed_results() -> None:
     assert variant_name("invertnas", "fast", None) == variant_name("invertnas", "fast", None, "random") == "invertnas"
     assert variant_name("invertnas", "paper", 3, "proxy") == "invertnas-paper-k3-init_proxy"
     assert variant_name("bananas", "paper", 3, "proxy") == "bananas"
-    assert task(Path("o"), method="invertnas").path == Path("o/searches/invertnas/nasbench201/cifar100/q16/seed_3.json")
+    assert task(Path("o"), method="invertnas").path == Path(
+        "o/searches/invertnas/nasbench201/cifar100/q16/seed_3.json.gz"
+    )
     moved = task(Path("o"), method="invertnas", init="alignflow")
     assert moved.path.parts[2] == moved.name == "invertnas-init_alignflow"
     assert moved.labels_of_method() == {"preset": "fast", "init": "alignflow"}

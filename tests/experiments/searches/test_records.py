@@ -17,11 +17,13 @@ from experiments.searches.initial import BARE_INIT
 from experiments.searches.methods import METHODS
 from experiments.searches.records import (
     at_budget,
+    compact,
     finished,
     longest_or,
     read_searches,
     rounds_within,
     search_folder,
+    stored_at,
     variants,
 )
 from experiments.searches.runner import run_search
@@ -46,7 +48,7 @@ def store(out: Path, variant: str, queries: int, seed: int, dataset: str = "cifa
     chosen = task(out, method="random", dataset=dataset, queries=queries, seed=seed)
     record = run_search(chosen)
     record["method"] = variant
-    write_json(search_folder(out, variant, "nasbench201", dataset) / f"q{queries}" / f"seed_{seed}.json", record)
+    write_json(search_folder(out, variant, "nasbench201", dataset) / f"q{queries}" / f"seed_{seed}.json.gz", record)
     return dict(read_json(chosen.path)) | {"method": variant}
 
 
@@ -94,11 +96,44 @@ def test_rounds_are_those_that_began_before_the_budget() -> None:
     assert rounds_within({"config": {}, "rounds": [{"phase": "init"}]}, 99) == []
 
 
+def test_plain_files_of_before_are_read_and_not_searched_again(tmp_path: Path) -> None:
+    chosen = task(tmp_path, method="random", dataset="cifar10", queries=20, seed=0)
+    record = run_search(chosen)
+    plain = chosen.path.with_suffix("")
+    write_json(plain, record)
+    folder = chosen.path.parent.parent
+    assert stored_at(chosen.path) == chosen.path and [path for *_, path in finished(folder)] == [chosen.path]
+    chosen.path.unlink()
+    assert stored_at(chosen.path) == plain and [path for *_, path in finished(folder)] == [plain]
+    assert read_searches(folder, 20, range(1)) == [record] and run_search(chosen) == record
+    assert not chosen.path.exists()
+    plain.unlink()
+    assert stored_at(chosen.path) is None
+
+
+def test_what_is_stored_keeps_all_that_tables_read() -> None:
+    entry = {"round": 3, "valid": 1234567, "fit": {"steps": 40, "losses": {"rev": 0.73114693}, "skipped": [0, 0]}}
+    entry |= {"fit_s": 4.680605624998861, "candidates_s": 1.188615232, "seconds": {"draw": 0.0123456}, "gain": None}
+    record = {"curve": [{"arch": "a", "val": 1 / 3}], "best_val": 1 / 3, "wall_s": 0.123456789, "rounds": [entry]}
+    stored = compact(record)
+    (kept,) = stored["rounds"]
+    assert stored | {"rounds": 0} == record | {"rounds": 0} and compact(stored) == stored
+    assert kept["fit"] == {"steps": 40, "losses": {"rev": 0.731}, "skipped": [0, 0]} and kept["valid"] == 1234567
+    assert (kept["fit_s"], kept["candidates_s"]) == (4.68060562, 1.18861523)
+    assert kept["seconds"] == {"draw": 0.0123} and kept["gain"] is None and entry["fit_s"] == 4.680605624998861
+
+
+def test_results_are_small() -> None:
+    """Searches, tables and pictures together, in whole blocks of a disk."""
+    sizes = [path.stat().st_size for path in (ROOT / "results").rglob("*") if path.is_file()]
+    assert sum(sizes) < 10e6 and sum(-(-size // 4096) * 4096 for size in sizes) < 10e6
+
+
 def test_the_least_sufficient_search_of_each_seed_is_read(tmp_path: Path) -> None:
     kept = {(q, s): store(tmp_path, "random", q, s) for q, s in ((20, 0), (30, 0), (30, 1), (20, 2), (30, 11))}
     folder = search_folder(tmp_path, "random", "nasbench201", "cifar10")
     (folder / "q30" / "seed_5.partial").mkdir()
-    (folder / "q30" / ".seed_8.json.x.json").write_text("half")
+    (folder / "q30" / ".seed_8.json.gz.x.json.gz").write_text("half")
     assert [(q, s) for q, s, _ in finished(folder)] == [(20, 0), (20, 2), (30, 0), (30, 1), (30, 11)]
     found = read_searches(folder, 20, range(10))
     assert [r["seed"] for r in found] == [0, 1, 2] and [r["queries"] for r in found] == [20, 20, 20]
@@ -124,7 +159,7 @@ def test_searches_on_other_labels_are_refused(tmp_path: Path, monkeypatch: pytes
 def test_committed_searches_are_on_the_present_labels() -> None:
     """Else every table would refuse them."""
     present = {name: open_benchmark(name, 1).labels for name in BENCHMARKS}
-    paths = list((ROOT / "results" / "searches").glob("*/*/*/q*/seed_*.json"))
+    paths = list((ROOT / "results" / "searches").glob("*/*/*/q*/seed_*.json.gz"))
     assert paths
     for path in paths:
         record = read_json(path)
@@ -268,5 +303,5 @@ def test_committed_searches_are_of_the_present_presets() -> None:
             members = record["members"] if "-k" in variant else None
             setting = {"preset": record["preset"], "members": members, "init": record.get("init", BARE_INIT)}
             chosen = dataclasses.replace(chosen, queries=queries, seed=seed, **setting)
-            found = runner._finished(chosen, open_benchmark(benchmark, 1).labels)
+            found = runner._finished(chosen, path, open_benchmark(benchmark, 1).labels)
             assert chosen.path == path and found["queries"] == queries

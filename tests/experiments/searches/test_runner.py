@@ -53,7 +53,7 @@ def fake_method(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_record_has_every_field(tmp_path: Path) -> None:
     record = run_search(task(tmp_path))
     folder = tmp_path / "searches" / METHOD / "nasbench201" / "cifar100" / "q16"
-    assert task(tmp_path).path == folder / "seed_3.json" == task(tmp_path, table="another").path
+    assert task(tmp_path).path == folder / "seed_3.json.gz" == task(tmp_path, table="another").path
     assert set(record) == FIELDS
     assert read_json(task(tmp_path).path) == json.loads(json.dumps(record))
     names = {"method": METHOD, "benchmark": "nasbench201", "dataset": "cifar100", "preset": "fast", "init": "random"}
@@ -138,7 +138,7 @@ def test_a_result_from_before_a_setting_existed_is_reused(tmp_path: Path) -> Non
 )
 def test_a_moved_result_file_is_noticed(tmp_path: Path, change: dict[str, Any]) -> None:
     record = run_search(task(tmp_path)) | change
-    task(tmp_path).path.write_text(json.dumps(record))
+    write_json(task(tmp_path).path, record)
     with pytest.raises(ArtefactError, match="was made with another setting"):
         run_search(task(tmp_path))
     assert read_json(task(tmp_path).path) == json.loads(json.dumps(record))
@@ -171,7 +171,7 @@ def test_a_round_larger_than_the_rest_of_the_budget_is_cut(tmp_path: Path, queri
     [
         ({"dataset": "cifar1000"}, OutOfDomainError, "got data set 'cifar1000'; expected one of cifar10, cifar100"),
         ({"method": "oracle"}, ConfigError, "got method 'oracle'; expected one of random"),
-        ({"benchmark": "nasbench999"}, ConfigError, "got benchmark 'nasbench999'; expected one of nasbench101"),
+        ({"benchmark": "nasbench999"}, ConfigError, "got space 'nasbench999'; expected one of nasbench101"),
     ],
 )
 def test_unknown_names(tmp_path: Path, fields: dict[str, Any], error: type[Exception], told: str) -> None:

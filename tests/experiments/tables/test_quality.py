@@ -53,7 +53,9 @@ def test_files_and_a_figure_per_data_set(tmp_path: Path) -> None:
     records.append(record(*entries, benchmark="nasbench101", dataset="cifar10"))
     text = write_quality(tmp_path, table, records)
     assert (tmp_path / "table16.md").read_text(encoding="utf-8") == text
-    assert len(pd.read_csv(tmp_path / "table16.csv")) == 4 and len(pd.read_csv(tmp_path / "table16_rounds.csv")) == 20
+    assert (
+        len(pd.read_csv(tmp_path / "table16.csv")) == 4 and len(pd.read_csv(tmp_path / "table16_rounds.csv.gz")) == 20
+    )
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
         *("table16_imagenet16-120.png", "table16_nasbench101_cifar10.png", "table16_nasbench201_cifar10.png")
     ]

@@ -284,7 +284,7 @@ def test_the_plot_is_a_picture(tmp_path: Path, optimum: float | None) -> None:
     values = {name: np.maximum.accumulate(rng.uniform(60, 73, (3, 50)), axis=1) for name in METHODS}
     path = tmp_path / "figures" / "table2_cifar100.png"
     plot_curves(path, "cifar100", values, optimum)
-    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 10_000
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and path.stat().st_size > 5_000
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
     assert set(COLOURS) == set(METHODS) and len(set(COLOURS.values())) == len(METHODS)
 

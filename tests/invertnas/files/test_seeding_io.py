@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -114,6 +115,27 @@ def test_json_comes_back_exactly(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", content)
     assert read_json(tmp_path / "x.json") == content
     assert (tmp_path / "x.json").read_bytes().endswith(b"}\n")
+
+
+def test_gzipped_json_is_dense_and_the_same_bytes_every_time(tmp_path: Path) -> None:
+    content = {"a": [0.1 + 0.2, 1e-300, None, True], "ü": {"b": "–"}}
+    for name in ("x.json.gz", "y.json.gz"):
+        write_json(tmp_path / name, content)
+        assert read_json(tmp_path / name) == content
+    first, second = ((tmp_path / name).read_bytes() for name in ("x.json.gz", "y.json.gz"))
+    assert first == second and b" " not in gzip.decompress(first)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 9, 30, -9, -1])
+def test_damaged_gzipped_json_is_refused(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "x.json.gz"
+    write_json(path, {"a": list(range(50))})
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ArtefactError, match="x.json.gz is not valid JSON"):
+        read_json(path)
+    path.write_bytes(b"{}")
+    with pytest.raises(ArtefactError, match="x.json.gz is not valid JSON"):
+        read_json(path)
 
 
 @pytest.mark.parametrize("damaged", [b"", b'{"a": 1', b"\xff\xfe\x00", b"{'a': 1}", b'{"a": 1} {'])
