@@ -46,7 +46,7 @@ def share_cores() -> None:
 def keep_freed_memory() -> None:
     """Keep large freed buffers in the process, where the C library is glibc.
 
-    It would give them back to the system, and every training step would fault 36 MB in again.
+    By default it gives them back to the system. Every training step then fetches 36 MB of pages anew.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library
         libc = ctypes.CDLL("libc.so.6")

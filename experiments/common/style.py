@@ -25,7 +25,7 @@ VARIANT_COLOURS = ("#0072B2", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#8822
 
 
 def colours_of(names: Sequence[str]) -> list[str]:
-    """A method's own colour; for variants, in order, those that no method of the figure has."""
+    """Each name's colour: a method has its own, a variant the next one that no method of the figure has."""
     taken = {COLOURS[name] for name in names if name in COLOURS}
     free = itertools.cycle([colour for colour in VARIANT_COLOURS if colour not in taken])
     return [COLOURS[name] if name in COLOURS else next(free) for name in names]

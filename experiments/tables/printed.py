@@ -279,8 +279,8 @@ QUALITY: dict[tuple[str, str], tuple[float, float, float]] = {
 def printed_value(source: str, benchmark: str, dataset: str, variant: str, queries: int) -> PaperValue:
     """The number printed for a row; empty where there is none.
 
-    That of the setting, else that of the method from the row's initial set, else that of the method. Table 4
-    has no numbers of settings.
+    The first that exists of: the number of the row's setting, that of its method from its initial set, that of its
+    method. Table 4 has no numbers of settings.
     """
     printed = PRINTED[source]
     setting, mark, start = variant.partition("-init_")

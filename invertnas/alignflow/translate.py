@@ -16,7 +16,7 @@ from invertnas.spaces.spec import ArchSpec
 def translate(
     model: AlignFlow, gvae: GVAE, space: SearchSpace, archs: Sequence[ArchSpec], target: int = FULL
 ) -> list[ArchSpec | None]:
-    """Architectures of the other domain in the terms of domain `target`; None where the graph is invalid.
+    """Translate architectures of the other domain into domain `target`; None where the decoded graph is invalid.
 
     Args:
         model: trained on latents of `gvae`.

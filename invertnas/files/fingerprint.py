@@ -1,4 +1,4 @@
-"""What a saved state belongs to, as JSON, so that it is not put on something else."""
+"""Fingerprints: the settings that a saved state belongs to, so that no other object loads it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fingerprint(parts: dict[str, Any]) -> dict[str, Any]:
 def check_fingerprint(path: Path, saved: str | dict[str, Any], mine: dict[str, Any]) -> None:
     """Compare a file's fingerprint with that of what it is to be loaded into.
 
-    Fields that only one of them has are not compared: they are younger than the other.
+    A field that only one of the two has is not compared: it is newer than the other one.
 
     Args:
         path: the file, for the message.

@@ -23,7 +23,7 @@ Order = Literal["proxy", "sources"]
 
 @dataclasses.dataclass(frozen=True)
 class AlignFlowInitialConfig:
-    """What the paper leaves open is an option here.
+    """Settings of the AlignFlow strategy. The paper leaves them open.
 
     Attributes:
         proxy: name of the zero-cost proxy that ranks the reduced space (paper F.5: "nwot", for

@@ -39,12 +39,12 @@ class InitialStrategy(Protocol):
 
 
 class RandomInitial:
-    """Distinct random samples, by `SearchSpace.sample`; implements `InitialStrategy`, but for the last error."""
+    """Distinct samples by `SearchSpace.sample`; implements `InitialStrategy`, without SearchExhaustedError."""
 
     name = "random"
 
     def choose(self, space: SearchSpace, count: int, seed: int) -> list[ArchSpec]:
-        """`count` distinct samples; fewer only where 1,000 samples for each wanted one hold no more."""
+        """`count` distinct samples, or all that 1,000 * count draws hold."""
         check_count(count)
         rng, found = generator(seed, "initial"), dict[str, ArchSpec]()
         for _ in range(1000 * count):

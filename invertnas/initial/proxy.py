@@ -16,7 +16,7 @@ from invertnas.spaces.spec import ArchSpec
 
 @dataclasses.dataclass(frozen=True)
 class ProxyConfig:
-    """What the paper leaves open is an option here.
+    """Settings of the proxy strategy. The paper leaves them open.
 
     Attributes:
         proxy: name of the zero-cost proxy (paper F.5: "nwot", for NAS-Bench-NLP "epsinas").

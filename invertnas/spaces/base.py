@@ -47,7 +47,7 @@ class SearchSpace(Protocol):
         ...
 
     def identity(self, arch: ArchSpec) -> str:
-        """Canonical name: architectures of the same one are the same. Files hold `to_string`, not this."""
+        """Canonical name: architectures of equal identity are one. Files hold `to_string` instead."""
         ...
 
     def isomorphism_class(self, arch: ArchSpec) -> str:

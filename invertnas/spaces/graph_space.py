@@ -1,4 +1,4 @@
-"""What follows from the graphs alone, so that a space of one's own needs two methods and four attributes only."""
+"""Base class of search spaces: all that follows from the graphs alone, so that a space needs two methods only."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ def _check_words(space: str, op_names: tuple[str, ...]) -> None:
 class GraphSpace(abc.ABC):
     """Base of search spaces; with `sample`, `is_valid` and the attributes it is an `invertnas.spaces.SearchSpace`.
 
-    The defaults suit cells of exactly `num_nodes` nodes in which a graph is an architecture and another graph is
-    another one. Where nodes are padded, isomorphic graphs are one architecture, or an edit is something else,
-    override what the space names otherwise.
+    The defaults suit cells of exactly `num_nodes` nodes, where two different graphs are two architectures. Override
+    methods where nodes are padded, where isomorphic graphs are one architecture, or where an edit is something else.
 
     Attributes:
         name: short name used in paths and tables.
@@ -90,11 +89,11 @@ class GraphSpace(abc.ABC):
         return arch
 
     def identity(self, arch: ArchSpec) -> str:
-        """The string: another one is another architecture. Raises OutOfDomainError for an invalid graph."""
+        """The string: different graphs are different architectures. Raises OutOfDomainError for an invalid graph."""
         return self.to_string(arch)
 
     def isomorphism_class(self, arch: ArchSpec) -> str:
-        """The identity, as if no two architectures computed the same. Raises OutOfDomainError."""
+        """The identity: no two architectures are taken to compute the same. Raises OutOfDomainError."""
         return self.identity(arch)
 
     def encode(self, archs: Sequence[ArchSpec]) -> GraphBatch:

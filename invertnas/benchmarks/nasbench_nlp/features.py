@@ -3,7 +3,7 @@
 The encoding of NAS-Bench-X11 (`x11_encoding`) numbers nodes, so a tree model has to learn the same thing for
 every position. These features count what a cell is made of instead: operations, who reads whom,
 lengths of the ways from each input to each state, which states feed each other without a squashing
-operation or without a linear one, and what the untrained cell does (`nlp_dynamics`).
+operation or without a linear one, and what the untrained cell does (`dynamics`).
 """
 
 from __future__ import annotations
