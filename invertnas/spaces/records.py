@@ -137,7 +137,19 @@ NBNLP = SpaceRecord(
     alignflow_size=25_000,
     epsinas="invertnas.proxies.epsinas:EpsinasNLP",
 )
-_RECORDS = {record.name: record for record in (NB101, NB201, NB301, NBNLP)}
+MACRO = SpaceRecord(
+    name="nasbench_macro",
+    title="NAS-Bench-Macro",
+    stem="macro",
+    space="invertnas.spaces.nasbench_macro:NASBenchMacroSpace",
+    benchmark="invertnas.benchmarks.nasbench_macro:NASBenchMacro",
+    analysis="invertnas.benchmarks.nasbench_macro:NASBenchMacroAnalysis",
+    datasets=tuple((f"cifar10-run{run}", f"CIFAR-10, test accuracy of run {run}") for run in (1, 2, 3)),
+    size=6_561,
+    left_out=("mb6_k5",),
+    any_op=True,
+)
+_RECORDS = {record.name: record for record in (NB101, NB201, NB301, NBNLP, MACRO)}
 
 
 def records() -> tuple[SpaceRecord, ...]:
