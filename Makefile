@@ -19,14 +19,15 @@ PYTHON_CHECK := import sys; \
 
 TABLES := table1 table2 table3 table4 table6 table7 table8 table9 table16 table17 table18 \
 	thesis_table2 thesis_table4 thesis_table5 thesis_table6 remedies tradeoff
-PRETRAIN := pretrain_nb101 pretrain_nb201 pretrain_nb301 pretrain_nbnlp
+PRETRAIN := pretrain_nb101 pretrain_nb201 pretrain_nb301 pretrain_nbnlp pretrain_macro
 ALIGNFLOW := train_alignflow_nb101 train_alignflow_nb201 train_alignflow_nb301 train_alignflow_nbnlp
-DATA := data_nb101 data_nb201 data_nb301 data_nbnlp
+DATA := data_nb101 data_nb201 data_nb301 data_nbnlp data_macro
 PROXY := proxy_nb101 proxy_nb201 proxy_nb301 proxy_nbnlp
 SPACE_nb101 := nasbench101
 SPACE_nb201 := nasbench201
 SPACE_nb301 := nasbench301
 SPACE_nbnlp := nasbench_nlp
+SPACE_macro := nasbench_macro
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -162,6 +163,9 @@ pretrain_nb301: $(STAMP) ## Pretrain the GVAE of NAS-Bench-301 and write it to p
 pretrain_nbnlp: $(STAMP) ## Pretrain the GVAE of NAS-Bench-NLP and write it to pretrained/; SEED= SETTING= EPOCHS=.
 	$(pretrain)
 
+pretrain_macro: $(STAMP) ## Pretrain the GVAE of NAS-Bench-Macro and write it to pretrained/; SEED= SETTING= EPOCHS=.
+	$(pretrain)
+
 align = $(BIN)/python -m experiments.pretrain.alignflow --space=$(SPACE_$(@:train_alignflow_%=%)) \
 	$(call flag,seed,SEED) $(call flag,epochs,EPOCHS)
 
@@ -202,6 +206,7 @@ proxy_nbnlp: $(STAMP) ## Score NAS-Bench-NLP cells with epsinas, full and reduce
 
 data_nb101: $(STAMP) ## Build the NAS-Bench-101 table from TFRECORD=file (official); prints where to get it.
 	$(BIN)/python -m experiments.benchmark_data.nb101.build $(call flag,tfrecord,TFRECORD) $(call flag,known,KNOWN) \
+		$(call flag,test_means,TEST_MEANS) \
 		$(call flag,out,OUT)
 
 data_nb201: $(STAMP) ## Rebuild the NAS-Bench-201 table from CSV=file or PTH=file; OUT= to write elsewhere.
@@ -210,6 +215,9 @@ data_nb201: $(STAMP) ## Rebuild the NAS-Bench-201 table from CSV=file or PTH=fil
 data_nbnlp: $(STAMP) ## Rebuild NAS-Bench-NLP from RECIPES= and CURVES=, or from the official LOGS=folder.
 	$(BIN)/python -m experiments.benchmark_data.nbnlp.build $(call flag,recipes,RECIPES) $(call flag,curves,CURVES) \
 		$(call flag,logs,LOGS) $(call flag,out,OUT)
+
+data_macro: $(STAMP) ## Rebuild the NAS-Bench-Macro table from JSON=file; OUT= to write elsewhere.
+	$(BIN)/python -m experiments.benchmark_data.macro $(call flag,json,JSON) $(call flag,out,OUT)
 
 data_nb301: $(STAMP) ## Verify the NAS-Bench-301 surrogate and refit its calibration; MODELS= checks official models.
 	$(BIN)/python -m experiments.benchmark_data.nb301.build $(call flag,source,SOURCE) $(call flag,models,MODELS) $(call flag,out,OUT)

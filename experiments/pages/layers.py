@@ -17,7 +17,7 @@ from invertnas.files.io import write_text
 RULES = Path("tests/repository/test_package.py")
 PAGE, DIAGRAM = Path("docs/architecture.md"), Path("docs/assets/layers.svg")
 BEGIN, END = "<!-- begin layers -->\n", "<!-- end layers -->"
-TOOLS = ("errors", "files", "gaussian_process", "seeding", "training")  # drawn as one band, without their arrows
+TOOLS = ("checks", "errors", "files", "gaussian_process", "seeding", "training")  # one band, without arrows
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 128, 36, 22, 58, 16
 Rules = dict[str, set[str]]
 

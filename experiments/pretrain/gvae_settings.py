@@ -12,7 +12,7 @@ from invertnas.errors import ConfigError
 from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
-from invertnas.spaces.records import NB101, NB201, NB301, NBNLP, open_space
+from invertnas.spaces.records import MACRO, NB101, NB201, NB301, NBNLP, open_space
 from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, join_cells, split_cells
 
 Sampler = Callable[[np.random.Generator], ArchSpec]
@@ -107,6 +107,14 @@ PRETRAINING = {
         GVAETrainConfig(epochs=60, lr_factor=0.3, lr_patience=4, stop_patience=15, clip_norm=1.0),
         node_positions=True,
         kl_weight=0.02,
+    ),
+    MACRO.name: Pretraining(
+        functools.partial(open_space, MACRO.name),
+        _whole,
+        "all 6,561 networks",
+        16,
+        _P,
+        GVAETrainConfig(epochs=60, lr_factor=0.3, lr_patience=4, stop_patience=15),
     ),
 }
 

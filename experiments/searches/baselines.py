@@ -9,7 +9,7 @@ from invertnas.errors import ConfigError
 from invertnas.protocols import Optimizer
 from invertnas.search import baselines
 from invertnas.spaces.base import SearchSpace
-from invertnas.spaces.records import NB101, NB301, NBNLP
+from invertnas.spaces.records import MACRO, NB101, NB301, NBNLP
 
 
 class _Baseline(NamedTuple):
@@ -33,6 +33,7 @@ _PATHS = {
     NB101.name: {"cutoff": 1 + 3 + 9 + 27, "shortest_path": 0},
     NB301.name: {"cutoff": 7 + 49 + 343},
     NBNLP.name: {"cutoff": 7 + 49},
+    MACRO.name: {"cutoff": 3},  # one operation a layer, see its `paths`
 }
 
 

@@ -74,7 +74,7 @@ NB101 = SpaceRecord(
     space="invertnas.spaces.nasbench101:NASBench101Space",
     benchmark="invertnas.benchmarks.nasbench101:NASBench101",
     analysis="invertnas.benchmarks.nasbench101:NASBench101Analysis",
-    datasets=(CIFAR10,),
+    datasets=(CIFAR10, ("cifar10-test", "CIFAR-10, by test accuracy")),
     size=423_624,
     left_out=("conv3x3-bn-relu",),
     proxy="nwot",
@@ -91,7 +91,11 @@ NB201 = SpaceRecord(
     space="invertnas.spaces.nasbench201:NASBench201Space",
     benchmark="invertnas.benchmarks.nasbench201:NASBench201",
     analysis="invertnas.benchmarks.nasbench201:NASBench201Analysis",
-    datasets=(CIFAR10, CIFAR100, IMAGENET16),
+    datasets=(
+        *(CIFAR10, CIFAR100, IMAGENET16),
+        *((f"{name}-12ep", f"{title}, 12 epochs") for name, title in (CIFAR10, CIFAR100, IMAGENET16)),
+        ("cifar10-halftrain-test", "CIFAR-10, trained on half, by test accuracy"),
+    ),
     size=15_625,
     left_out=("nor_conv_3x3",),
     any_op=True,
@@ -133,7 +137,19 @@ NBNLP = SpaceRecord(
     alignflow_size=25_000,
     epsinas="invertnas.proxies.epsinas:EpsinasNLP",
 )
-_RECORDS = {record.name: record for record in (NB101, NB201, NB301, NBNLP)}
+MACRO = SpaceRecord(
+    name="nasbench_macro",
+    title="NAS-Bench-Macro",
+    stem="macro",
+    space="invertnas.spaces.nasbench_macro:NASBenchMacroSpace",
+    benchmark="invertnas.benchmarks.nasbench_macro:NASBenchMacro",
+    analysis="invertnas.benchmarks.nasbench_macro:NASBenchMacroAnalysis",
+    datasets=tuple((f"cifar10-run{run}", f"CIFAR-10, test accuracy of run {run}") for run in (1, 2, 3)),
+    size=6_561,
+    left_out=("mb6_k5",),
+    any_op=True,
+)
+_RECORDS = {record.name: record for record in (NB101, NB201, NB301, NBNLP, MACRO)}
 
 
 def records() -> tuple[SpaceRecord, ...]:

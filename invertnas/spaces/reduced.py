@@ -1,7 +1,8 @@
 """The reduced search spaces: the same graphs with fewer operations (paper section 3.2 and F.5).
 
 What is left out: the 3x3 convolution (NAS-Bench-101, NAS-Bench-201), the separable 3x3 and 5x5 convolutions
-(NAS-Bench-301), the element-wise sum (NAS-Bench-NLP). A reduced architecture is an architecture of its space
+(NAS-Bench-301), the element-wise sum (NAS-Bench-NLP). On NAS-Bench-Macro, which the paper does not have, it is the
+larger block. A reduced architecture is an architecture of its space
 that has none of these; its validity and identity are the space's.
 """
 

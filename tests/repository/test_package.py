@@ -255,9 +255,10 @@ def test_variables_reach_the_flags_of_every_table(target: str) -> None:
 @pytest.mark.parametrize(
     ("target", "script", "variables"),
     [
-        *((f"pretrain_{name}", "pretrain.gvae", ["SEED=1", "SETTING=paper", "EPOCHS=3"]) for name in SHORT),
+        *((f"pretrain_{name}", "pretrain.gvae", ["SEED=1", "SETTING=paper", "EPOCHS=3"]) for name in (*SHORT, "macro")),
         *((f"proxy_{name}", "pretrain.proxy_scores", ["COUNT=9", "SEED=1", "OUT=a"]) for name in SHORT),
-        ("data_nb101", "benchmark_data.nb101.build", ["TFRECORD=a", "OUT=b.npz"]),
+        ("data_nb101", "benchmark_data.nb101.build", ["TFRECORD=a", "KNOWN=c", "TEST_MEANS=d", "OUT=b.npz"]),
+        ("data_macro", "benchmark_data.macro", ["JSON=a.json", "OUT=b.npz"]),
         ("data_nb301", "benchmark_data.nb301.build", ["MODELS=a", "OUT=b"]),
         ("data_nbnlp", "benchmark_data.nbnlp.build", ["RECIPES=a", "CURVES=b", "OUT=c"]),
         ("all_nb201", "pretrain.pipeline", ["WORK=w", "EPOCHS=2", "TRIALS=3", "INIT=random", "METHODS=bananas"]),

@@ -12,7 +12,7 @@ from invertnas.files.io import sha256_arrays
 from invertnas.gvae.model import GVAE
 from invertnas.gvae.pretrained import load_gvae, reconstruction_metrics
 from invertnas.gvae.train import split_indices
-from invertnas.spaces import GraphBatch, NASBench201Space
+from invertnas.spaces import GraphBatch, NASBench201Space, NASBenchMacroSpace
 
 FOLDER = ROOT / "pretrained"
 SPACE = NASBench201Space()
@@ -42,6 +42,16 @@ def test_latents_tell_architectures_apart(gvae: GVAE, graphs: GraphBatch) -> Non
     latents = gvae.encode(some)
     assert latents.shape == (len(some), SPACE.num_nodes * 16)
     assert len(np.unique(latents.round(3), axis=0)) == len(some)
+
+
+def test_every_network_of_nas_bench_macro_is_reconstructed() -> None:
+    space = NASBenchMacroSpace()
+    graphs = space.encode(list(space.all()))
+    told = json.loads((FOLDER / "gvae_macro.json").read_text(encoding="utf-8"))
+    assert told["data_sha256"] == sha256_arrays(graphs.ops, graphs.adjacency)
+    metrics = reconstruction_metrics(load_gvae(space, FOLDER), space, graphs)
+    assert metrics["exact_reconstruction"] >= 0.999 and metrics["validity"] >= 0.999
+    assert told["metrics"]["test_exact_reconstruction"] == 1.0
 
 
 def test_every_description_has_the_promised_fields() -> None:

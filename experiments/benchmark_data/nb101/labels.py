@@ -1,8 +1,8 @@
 """From measured values and the surrogate to one validation and one test accuracy for every cell.
 
-Every label stands for the mean of three runs, as the official table has it. Known means are taken as they are.
-The highest of three runs lies above their mean, so known maxima are converted (`Conversion`). Test accuracies
-that are not known follow from the validation accuracy (`ShiftToTest`).
+Every label stands for the mean of three runs, as the official table has it. Known means are taken as they are, which
+all test accuracies are. The highest of three runs lies above their mean, so known validation maxima are converted
+(`Conversion`). All other validation accuracies are imputed from the test accuracy and the graph.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ TEST_KNOTS = (0.8, 0.85, 0.88, 0.91, 0.95)
 GAP_KNOTS = (0.88, 0.91, 0.94)
 # Four standard deviations: one of the three runs failed, which says nothing about other cells.
 FAILED_GAP = 0.012
-# Cells that failed to train lie far from what is expected and would decide every slope.
-SURPLUS_LIMIT = 0.01
-SURROGATE, CONVERTED, MEASURED = range(len(SOURCES))
+IMPUTED, CONVERTED, MEASURED = range(len(SOURCES))
 Accuracies = npt.NDArray[np.float64]
 
 
@@ -87,16 +85,12 @@ def fit_shift_to_test(val: Accuracies, test: Accuracies) -> ShiftToTest:
 class Conversion:
     """The mean of three runs from the highest of them: mean = highest - gap(highest).
 
-    A highest value above what the surrogate expects could be luck, which the mean would share less; the slope
-    of the gap on that surplus tells. It is not used, as it does not differ from zero.
-
     Attributes:
         knots, gaps: the gap is linear between the knots and constant beyond.
         direct: cells fitted on of which highest and mean are known.
         by_test: cells fitted on of which the mean was taken back from the mean test accuracy.
         failed: cells left out because the gap tells of a run that failed.
         rmse: of the mean of the direct cells, each predicted by a fit without its fifth of all.
-        surplus_slope, surplus_slope_error: least squares of the direct gaps on highest - expected, with its error.
     """
 
     knots: tuple[float, ...]
@@ -105,20 +99,17 @@ class Conversion:
     by_test: int
     failed: int
     rmse: float
-    surplus_slope: float
-    surplus_slope_error: float
 
     def mean(self, highest: Accuracies) -> Accuracies:
         """(K,) means, from 0 to the maximum, of (K,) maxima."""
         return np.clip(highest - np.interp(highest, self.knots, self.gaps), 0, highest)
 
 
-def fit_conversion(known: Known, expected: Accuracies, shift: ShiftToTest) -> Conversion:
+def fit_conversion(known: Known, shift: ShiftToTest) -> Conversion:
     """Fit on the known maxima whose mean validation or mean test accuracy is known too.
 
     Args:
         known: K measured cells.
-        expected: (K,) highest of three runs as predicted by a surrogate that has not seen the cell.
         shift: takes mean test back to mean validation accuracies.
     """
     direct = ~np.isnan(known.val_mean)
@@ -129,11 +120,8 @@ def fit_conversion(known: Known, expected: Accuracies, shift: ShiftToTest) -> Co
     highest, gaps, direct = known.val_max[used], gap[used], direct[used]
     fitted = tuple(_fit_shift(highest, gaps, GAP_KNOTS).tolist())
     rmse = _rms(_left_out_errors(highest, gaps, GAP_KNOTS)[direct])
-    surplus = np.clip(highest - expected[used], -SURPLUS_LIMIT, SURPLUS_LIMIT)[direct]
-    (slope, _), covariance = np.polyfit(surplus, gaps[direct], 1, cov=True)
     failed, counted = int((given & ~sound).sum()), int(direct.sum())
-    error = float(np.sqrt(covariance[0, 0]))
-    return Conversion(GAP_KNOTS, fitted, counted, len(used) - counted, failed, rmse, float(slope), error)
+    return Conversion(GAP_KNOTS, fitted, counted, len(used) - counted, failed, rmse)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,35 +135,27 @@ class Labels:
 
 
 def assemble(
-    codes: npt.NDArray[np.uint32],
-    guesses: Accuracies,
-    known: Known,
-    conversion: Conversion,
-    shift: ShiftToTest,
+    codes: npt.NDArray[np.uint32], imputed: Accuracies, test: Accuracies, known: Known, conversion: Conversion
 ) -> Labels:
     """Labels of all cells.
 
     Args:
         codes: (M,) all cells, ascending.
-        guesses: (M,) the surrogate's highest of three runs.
+        imputed: (M,) imputed mean validation accuracies.
+        test: (M,) measured mean test accuracies.
         known: K measured cells.
-        conversion, shift: fitted on the measured cells.
+        conversion: fitted on the measured cells.
     """
     rows = np.searchsorted(codes, known.codes)
-    val = conversion.mean(guesses)
-    val_source = np.full(len(codes), SURROGATE, np.uint8)
+    val, val_source = imputed.copy(), np.full(len(codes), IMPUTED, np.uint8)
     for source, values in ((CONVERTED, conversion.mean(known.val_max)), (MEASURED, known.val_mean)):
         given = ~np.isnan(values)
         val[rows[given]] = values[given]
         val_source[rows[given]] = source
-    test, test_source = shift.test(val), np.full(len(codes), SURROGATE, np.uint8)
-    given = ~np.isnan(known.test_mean)
-    test[rows[given]] = known.test_mean[given]
-    test_source[rows[given]] = MEASURED
-    return Labels(val, test, val_source, test_source)
+    return Labels(val, test, val_source, np.full(len(codes), MEASURED, np.uint8))
 
 
-def embedded_table(codes: npt.NDArray[np.uint32], labels: Labels, source_sha256: str) -> dict[str, Any]:
+def embedded_table(codes: npt.NDArray[np.uint32], labels: Labels, sources: str) -> dict[str, Any]:
     """Arrays of the table file (`invertnas.benchmarks.nasbench101.benchmark.ARRAYS`)."""
     return {
         "steps": np.diff(codes, prepend=np.uint32(0)),
@@ -185,5 +165,5 @@ def embedded_table(codes: npt.NDArray[np.uint32], labels: Labels, source_sha256:
         "val_source": labels.val_source,
         "test_source": labels.test_source,
         "origin": np.array(EMBEDDED),
-        "source_sha256": np.array(source_sha256),
+        "source_sha256": np.array(sources),
     }

@@ -71,7 +71,7 @@ class PathEncoder:
 
     Column i of a cell tells whether it holds path i, in the order of length, then of operation
     indices (lexicographic); longer paths are rarer in random cells and are cut off. The cells of an
-    architecture stand side by side.
+    architecture stand side by side; a space whose `paths` has another number of parts says so by `path_parts`.
 
     Args:
         space: gives the paths of an architecture.
@@ -89,13 +89,14 @@ class PathEncoder:
         lengths = range(shortest, longest + 1)
         every = itertools.chain.from_iterable(itertools.product(sorted(ops), repeat=length) for length in lengths)
         self.paths = tuple(itertools.islice(every, cutoff))
-        self.width = len(self.paths) * space.num_cells
+        self._parts = int(getattr(space, "path_parts", space.num_cells))
+        self.width = len(self.paths) * self._parts
         self._space = space
         self._column = {path: column for column, path in enumerate(self.paths)}
 
     def encode(self, archs: Sequence[ArchSpec]) -> FloatArray:
         """(B, D) float32 entries 0 or 1."""
-        encoded = np.zeros((len(archs), self._space.num_cells, len(self.paths)), np.float32)
+        encoded = np.zeros((len(archs), self._parts, len(self.paths)), np.float32)
         for row, arch in enumerate(archs):
             for cell, paths in enumerate(self._space.paths(arch)):
                 encoded[row, cell, [self._column[path] for path in paths if path in self._column]] = 1.0

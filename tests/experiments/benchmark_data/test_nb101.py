@@ -257,7 +257,7 @@ def test_missing_official_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_sources_exclude_each_other_and_the_official_one_is_named() -> None:
-    for values in ({}, {"known": "a", "tfrecord": "b"}):
+    for values in ({}, {"known": "a", "tfrecord": "b"}, {"known": "a"}, {"tfrecord": "b", "test_means": "c"}):
         with set_flags(build_nb101.FLAGS, **values), pytest.raises(
             ConfigError, match="pass one of .* https://.*only108.tfrecord"
         ):

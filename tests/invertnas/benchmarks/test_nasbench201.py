@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from invertnas.benchmarks.base import Analysis, Benchmark
-from invertnas.benchmarks.nasbench201 import COLUMN_IMAGES, DATASETS, DEFAULT_TABLE, NASBench201, NASBench201Analysis
+from invertnas.benchmarks.nasbench201 import (
+    COLUMN_IMAGES,
+    DATASETS,
+    DEFAULT_TABLE,
+    FURTHER,
+    NASBench201,
+    NASBench201Analysis,
+)
 from invertnas.errors import ArtefactError, BudgetError, ConfigError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays, sha256_file, write_arrays
 from invertnas.spaces import ArchSpec, NASBench201Space
@@ -66,6 +73,34 @@ def test_every_row_answers_with_its_own_value() -> None:
         assert benchmark.ledger.remaining == 0
 
 
+def test_further_tasks_are_the_columns_of_their_names() -> None:
+    benchmark = NASBench201(100)
+    for index in (0, 857, 9930):
+        arch = ANALYSIS.arch(index)
+        for dataset in DATASETS:
+            value = benchmark.query(arch, f"{dataset}-12ep")
+            assert value == ANALYSIS.validation_accuracy(arch, dataset, epochs=12)
+            assert value == ANALYSIS.validation_accuracy(arch, f"{dataset}-12ep")
+            assert ANALYSIS.test_accuracy(arch, f"{dataset}-12ep") == ANALYSIS.test_accuracy(arch, dataset, epochs=12)
+            assert value != ANALYSIS.validation_accuracy(arch, dataset)
+        halftrain = benchmark.query(arch, "cifar10-halftrain-test")
+        assert halftrain == ANALYSIS.table("cifar10")["halftrain_test"][index]
+        assert halftrain == ANALYSIS.test_accuracy(arch, "cifar10-halftrain-test")
+    assert benchmark.query(ANALYSIS.arch(0), "cifar100-12ep") == percent(31.84)
+
+
+def test_further_tasks_have_their_own_optima_and_tables() -> None:
+    for name in FURTHER:
+        whole = ANALYSIS.table(name)
+        assert set(whole) == {"ops", "val", "test", "params"}
+        assert ANALYSIS.optimum(name) == (whole["val"].max(), whole["test"].max())
+    assert ANALYSIS.optimum("cifar100-12ep")[0] < ANALYSIS.optimum("cifar100")[0]
+    with pytest.raises(ConfigError, match="got epochs=12 with 'cifar10-12ep'; expected one of cifar10"):
+        ANALYSIS.test_accuracy(ANALYSIS.arch(0), "cifar10-12ep", epochs=12)
+    with pytest.raises(OutOfDomainError, match="got data set 'cifar10-90ep'; .*cifar10-12ep.*cifar10-halftrain-test"):
+        NASBench201(1).query(ANALYSIS.arch(0), "cifar10-90ep")
+
+
 def test_runs_per_cell_are_those_of_release_v1_1() -> None:
     assert np.bincount(ANALYSIS.table("cifar10")["n_seeds"]).tolist() == [0, 2_225, 5_439, 7_961]
 
@@ -92,7 +127,8 @@ def test_loaded_arrays_are_read_only() -> None:
 def test_both_sides_fulfil_their_protocols() -> None:
     benchmark: Benchmark = NASBench201(1)
     analysis: Analysis = ANALYSIS
-    assert (benchmark.name, benchmark.datasets, benchmark.labels) == ("nasbench201", DATASETS, "embedded table")
+    assert (benchmark.name, benchmark.labels) == ("nasbench201", "embedded table")
+    assert benchmark.datasets == (*DATASETS, *FURTHER)
     assert analysis.optimum("cifar10")[0] == benchmark.query(ANALYSIS.arch(6111), "cifar10")
 
 
