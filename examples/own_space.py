@@ -7,7 +7,6 @@ your training run. Takes 35 s of one core.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import numpy as np
 
@@ -72,11 +71,13 @@ def pretrain(space: invertnas.SearchSpace, samples: int, epochs: int, seed: int)
 
 def search(gvae: invertnas.GVAE, queries: int = 40, seed: int = 0) -> dict[str, float]:
     """Accuracies of the architectures queried, in order, by their strings; the first ten are random."""
-    space, chosen = OwnSpace(), invertnas.preset("fast", OwnSpace.name)
-    inn = invertnas.INNConfig(gvae.config.flat_dim, members=5, layers=2, hidden_layers=1, hidden=64)
-    fit, settings = replace(chosen.train, steps_per_epoch=300), replace(chosen.search, initial=10, keep=10, batch=3)
-    predictor = invertnas.InvertiblePredictor(space, gvae, inn, fit, chosen.predictor, seed=seed)
-    optimizer, found = invertnas.InvertNAS(space, predictor, settings, seed=seed), dict[str, float]()
+    space = OwnSpace()
+    small = invertnas.preset("fast", space.name).changed(
+        inn={"members": 5, "layers": 2, "hidden_layers": 1, "hidden": 64},
+        train={"steps_per_epoch": 300},
+        search={"initial": 10, "keep": 10, "batch": 3},
+    )
+    optimizer, found = invertnas.build_search(space, preset=small, gvae=gvae, seed=seed), dict[str, float]()
     while len(found) < queries:
         archs = optimizer.ask()[: queries - len(found)]
         values = [accuracy(arch) for arch in archs]

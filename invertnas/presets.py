@@ -1,37 +1,31 @@
-"""Named settings of InvertNAS: `paper` follows the paper, `thesis` its loss weights, `fast` is the default.
+"""Named settings of InvertNAS: `paper` follows the paper, `thesis` has its loss weights, `fast` is the default.
 
-`paper_blind` is `paper` where the neighbours that fill up too small a pool are queried as they come, in place of the
-best-predicted of a hundred. The others are `fast` with one thing changed. Sources of candidates: `fast_z` noise on z
-alone (Algorithm 1 as printed), `fast_z_blind` that with the fill of `paper_blind`, `fast_latent` noise on the latent
-with y = 1.0 inverted (thesis), `fast_inverse` without the
-neighbours of the best, `fast_neighbours` without the inverse path, `fast_random_candidates` uniform samples in
-place of both, `fast_classes` one candidate of each isomorphism class, `fast_climb` the neighbours of good
-candidates too, `fast_thompson` picks drawn from the members' spread, `fast_explore` the Gaussian process'
-uncertainty added to the predictions, `fast_members` each pick by another member, `fast_greedy` the highest
-predictions on every space, `fast_greedy_mean` those of the plain mean. Members: `fast_bootstrap`
-gives each its own sample, `fast_permuted` its own feature order. Predictor: `fast_axis` puts the accuracy in
-the place of the stillest direction of the latents, `fast_mean` averages the members plainly, `fast_ranked`
-weights the losses by rank, `fast_e2e` trains the GVAE too, `fast_e2e_ranked` does both, `fast_thesis` has the
-thesis' loss weights.
-Effort: `fast_10_steps` and `fast_160_steps` in place of 40 a round, `fast_wide` with the paper's subnets.
-On NAS-Bench-101, -301 and -NLP some settings differ, see `preset`.
+A preset is data: fields of the ensemble, the training, the predictor and the search, and what differs on single
+spaces (`per_space`). `preset(name, space)` puts the two together. A space without changes, such as your own, gets the
+preset as it stands.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from invertnas.checks import check_fields, checked_choice, suggestion
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.predictor.config import PredictorConfig
 from invertnas.search.config import CandidateConfig, SearchConfig
 from invertnas.spaces.records import NB101, NB301, NBNLP
 
+Fields = Mapping[str, Any]
+Changes = Mapping[str, Fields]  # part of a preset ("inn", "train", "predictor", "search", "candidates") -> its fields
+
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """One complete setting of the method.
+    """One complete setting of the method. Nothing in it can be changed; `changed` gives another one.
 
     Attributes:
         name: preset name.
@@ -39,42 +33,148 @@ class Preset:
         train: optimisation of the ensemble.
         predictor: scaling and aggregation.
         search: search and candidate settings.
+        about: what it is for, one line.
+        per_space: space -> what differs on it.
+
+    Raises:
+        ConfigError: a field is unknown, out of range or of the wrong kind.
     """
 
     name: str
-    inn: dict[str, Any]
+    inn: Fields = dataclasses.field(hash=False)
     train: INNTrainConfig
     predictor: PredictorConfig
     search: SearchConfig
+    about: str = dataclasses.field(default="", compare=False)
+    per_space: Mapping[str, Changes] = dataclasses.field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        _known(self.inn, INNConfig, "inn")
+        if "dim" in self.inn:
+            raise ConfigError("got inn.dim in a preset; expected the other fields, since the GVAE gives the dimension")
+        INNConfig(dim=2, **self.inn)  # in range
+        object.__setattr__(self, "inn", _frozen(self.inn))
+        object.__setattr__(self, "per_space", _frozen(self.per_space))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Read-only mappings cannot be pickled; their content can."""
+        values = (self.name, self.inn, self.train, self.predictor, self.search, self.about, self.per_space)
+        return Preset, tuple(_thawed(value) for value in values)
+
+    def on(self, space_name: str) -> Preset:
+        """The preset as it is on a space."""
+        changes: dict[str, Any] = dict(self.per_space.get(space_name, {}))
+        return self.changed(**changes) if self.per_space else self
+
+    def changed(
+        self,
+        *,
+        name: str | None = None,
+        inn: Fields | None = None,
+        train: Fields | None = None,
+        predictor: Fields | None = None,
+        search: Fields | None = None,
+        candidates: Fields | None = None,
+    ) -> Preset:
+        """The same with other values in some fields, on every space.
+
+        Args:
+            name: of the new preset; None keeps the name.
+            inn: fields of INNConfig except `dim`.
+            train: fields of INNTrainConfig.
+            predictor: fields of PredictorConfig.
+            search: fields of SearchConfig.
+            candidates: fields of CandidateConfig.
+
+        Raises:
+            ConfigError: a field is unknown or out of range.
+        """
+        found = _replaced(self.search, search or {}, "search")
+        found = dataclasses.replace(found, candidates=_replaced(found.candidates, candidates or {}, "candidates"))
+        return dataclasses.replace(
+            self,
+            name=self.name if name is None else name,
+            inn={**self.inn, **(inn or {})},
+            train=_replaced(self.train, train or {}, "train"),
+            predictor=_replaced(self.predictor, predictor or {}, "predictor"),
+            search=found,
+            per_space={},
+        )
 
     def inn_config(self, dim: int) -> INNConfig:
         """The ensemble's architecture for latents of dimension `dim`."""
         return INNConfig(dim=dim, **self.inn)
 
     def with_members(self, members: int | None) -> Preset:
-        """The same with another number of flows; unchanged for None."""
+        """The same with another number of flows; unchanged for None. Raises ConfigError below 1."""
         return self if members is None else dataclasses.replace(self, inn={**self.inn, "members": members})
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary."""
-        return dataclasses.asdict(self)
+        """A JSON-ready dictionary of name and settings."""
+        parts = {part: dataclasses.asdict(getattr(self, part)) for part in ("train", "predictor", "search")}
+        return {"name": self.name, "inn": dict(self.inn), **parts}
 
 
+def _replaced(config: Any, fields: Fields, part: str) -> Any:
+    _known(fields, type(config), part)
+    return dataclasses.replace(config, **fields)
+
+
+def _known(fields: Fields, config: Any, part: str) -> None:
+    names = [field.name for field in dataclasses.fields(config)]
+    for name in fields:
+        if name not in names:
+            raise ConfigError(f"got {part}.{name}; expected one of {', '.join(names)}{suggestion(name, names)}")
+
+
+def _frozen(value: Any) -> Any:
+    """Mappings, however deep, as read-only ones of their own."""
+    if not isinstance(value, Mapping):
+        return value
+    return MappingProxyType({name: _frozen(inner) for name, inner in value.items()})
+
+
+def _thawed(value: Any) -> Any:
+    return {name: _thawed(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
+
+
+_FIT = INNTrainConfig()
+# Paper Appendix H, Tables 14 and 15. The paper gives no number of passes; a stage has those of a whole fit elsewhere,
+# so that its patience can run out.
+_LARGE: Fields = {
+    "batch_size": 32,
+    "repeat": 5,
+    "schedule": "two_stage",
+    "learning_rate": 1e-3,
+    "final_learning_rate": 1e-4,
+    "initial_patience": 30,
+    "retrain_patience": 30,
+    "initial_epochs": 2 * _FIT.initial_epochs,
+    "retrain_epochs": 2 * _FIT.retrain_epochs,
+}
 _PAPER = Preset(
     name="paper",
+    about="the paper: Tables 12 to 15 and Algorithm 1; where it leaves a choice open, see docs/fidelity",
     inn={"members": 10, "layers": 4, "hidden_layers": 5, "hidden": 256},
-    train=INNTrainConfig(),
+    train=_FIT,
     predictor=PredictorConfig(),
     search=SearchConfig(initial=30, keep=20, batch=5, candidates=CandidateConfig(fill="ranked")),
+    per_space={
+        NB301.name: {"train": _LARGE},
+        # Table 15 has "top 30 of 30" and a validation set of 10, which cannot both be; the first is taken.
+        NBNLP.name: {"train": _LARGE, "search": {"keep": 30}},
+    },
 )
 _THESIS = dataclasses.replace(
-    _PAPER, name="thesis", train=dataclasses.replace(_PAPER.train, rev_weight=10.0, latent_weight=1.0)
-)
-_PAPER_BLIND = dataclasses.replace(
-    _PAPER, name="paper_blind", search=dataclasses.replace(_PAPER.search, candidates=CandidateConfig())
+    _PAPER,
+    name="thesis",
+    about="the paper's settings with the loss weights of the thesis",
+    train=dataclasses.replace(_FIT, rev_weight=10.0, latent_weight=1.0),
 )
 _FAST = Preset(
     name="fast",
+    about="the default: smaller subnets, 40 steps a round, scaled latents and accuracies, neighbours of the best",
     inn={"members": 10, "layers": 4, "hidden_layers": 2, "hidden": 128, "head_scale": 0.1},
     train=INNTrainConfig(
         rank_weighted=False, repeat=1, steps_per_epoch=40, initial_epochs=3, retrain_epochs=1, initial_patience=3
@@ -97,93 +197,31 @@ _FAST = Preset(
             mutate_top=10,
         ),
     ),
+    per_space={
+        # Each pick follows another member: the ensemble gets stuck less often.
+        NB101.name: {"search": {"selection": "members"}},
+        # 120 neighbours to each cell: picks by prediction alone stay near one local optimum.
+        NB301.name: {
+            "predictor": {"uncertainty": "gaussian_process"},
+            "search": {"selection": "ucb", "explore": 2.0},
+        },
+    },
 )
-
-
-def _variant(name: str, **candidates: Any) -> Preset:
-    """`fast` with other candidate settings, to show what each source of candidates contributes."""
-    changed = dataclasses.replace(_FAST.search.candidates, **candidates)
-    return dataclasses.replace(_FAST, name=name, search=dataclasses.replace(_FAST.search, candidates=changed))
-
-
-_VARIANTS = (
-    *(
-        dataclasses.replace(_FAST, name=name, search=dataclasses.replace(_FAST.search, candidates=candidates))
-        for name, candidates in (("fast_z", CandidateConfig(fill="ranked")), ("fast_z_blind", CandidateConfig()))
-    ),
-    _variant("fast_latent", z_std=1.0, target="one", mutate_top=0),
-    _variant("fast_inverse", mutate_top=0),
-    _variant("fast_neighbours", max_retries=0),
-)
-_UNCERTAIN: dict[str, Any] = {"uncertainty": "gaussian_process"}
-_EXPLORING: dict[str, Any] = {"selection": "ucb", "explore": 2.0}
-_THESIS_WEIGHTS = dataclasses.replace(
-    _FAST.train, rev_weight=_THESIS.train.rev_weight, latent_weight=_THESIS.train.latent_weight
-)
-_PLAIN_MEAN = dataclasses.replace(_FAST.predictor, aggregate="mean")
-_RANKED = dataclasses.replace(_FAST.train, rank_weighted=True)
-_END_TO_END = dataclasses.replace(_FAST.predictor, finetune="end_to_end", encoder_reverse=False)
-_ABLATIONS = (
-    _variant("fast_random_candidates", source="random", mutate_top=0),
-    _variant("fast_classes", unique_by="isomorphism"),
-    _variant("fast_climb", climb=2),
-    dataclasses.replace(
-        _FAST, name="fast_axis", predictor=dataclasses.replace(_FAST.predictor, label_axis="least_variance")
-    ),
-    dataclasses.replace(
-        _FAST,
-        name="fast_explore",
-        predictor=dataclasses.replace(_FAST.predictor, **_UNCERTAIN),
-        search=dataclasses.replace(_FAST.search, **_EXPLORING),
-    ),
-    dataclasses.replace(_FAST, name="fast_members", search=dataclasses.replace(_FAST.search, selection="members")),
-    dataclasses.replace(_FAST, name="fast_thompson", search=dataclasses.replace(_FAST.search, selection="thompson")),
-    dataclasses.replace(_FAST, name="fast_greedy"),
-    dataclasses.replace(_FAST, name="fast_greedy_mean", predictor=_PLAIN_MEAN),
-    dataclasses.replace(_FAST, name="fast_bootstrap", train=dataclasses.replace(_FAST.train, bootstrap=True)),
-    dataclasses.replace(_FAST, name="fast_permuted", inn={**_FAST.inn, "permutation": "random"}),
-    dataclasses.replace(_FAST, name="fast_mean", predictor=_PLAIN_MEAN),
-    dataclasses.replace(_FAST, name="fast_ranked", train=_RANKED),
-    dataclasses.replace(_FAST, name="fast_thesis", train=_THESIS_WEIGHTS),
-    dataclasses.replace(_FAST, name="fast_10_steps", train=dataclasses.replace(_FAST.train, steps_per_epoch=10)),
-    dataclasses.replace(_FAST, name="fast_160_steps", train=dataclasses.replace(_FAST.train, steps_per_epoch=160)),
-    dataclasses.replace(_FAST, name="fast_wide", inn={**_FAST.inn, "hidden_layers": 5, "hidden": 256}),
-    dataclasses.replace(_FAST, name="fast_e2e", predictor=_END_TO_END),
-    dataclasses.replace(_FAST, name="fast_e2e_ranked", predictor=_END_TO_END, train=_RANKED),
-)
-MIXED = "_bf16"  # suffix of a preset with bfloat16 products
-_MIXED = tuple(
-    dataclasses.replace(base, name=base.name + MIXED, inn={**base.inn, "matmul_dtype": "bfloat16"})
-    for base in (_FAST, _PAPER, _THESIS)
-)
-PRESETS = {chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, _PAPER_BLIND, *_VARIANTS, *_ABLATIONS, *_MIXED)}
+PRESETS: Mapping[str, Preset] = MappingProxyType({chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS)})
 DEFAULT = _FAST.name
-REMEDIES = tuple(chosen.name for chosen in _VARIANTS)
-_OF_PAPER = (
-    _PAPER_BLIND.name,
-    *(name + suffix for name in (_PAPER.name, _THESIS.name) for suffix in ("", MIXED)),
-)
-_LARGE: dict[str, Any] = {  # paper Appendix H, Tables 14 and 15
-    "batch_size": 32,
-    "repeat": 5,
-    "schedule": "two_stage",
-    "learning_rate": 1e-3,
-    "final_learning_rate": 1e-4,
-    "initial_patience": 30,
-    "retrain_patience": 30,
-    "initial_epochs": 2 * _PAPER.train.initial_epochs,  # a stage is as long as the other spaces' whole fit
-    "retrain_epochs": 2 * _PAPER.train.retrain_epochs,
-}
-Changes = dict[str, dict[str, Any]]  # part of a preset -> its changed fields
-_PAPERS: dict[str, Changes] = {
-    NB301.name: {"train": _LARGE},
-    NBNLP.name: {"train": _LARGE, "search": {"keep": _PAPER.search.initial}},
-}
-_AS_NAMED = ("fast_greedy", "fast_greedy_mean")  # the same picks on every space
-_FASTS: dict[str, Changes] = {
-    NB101.name: {"search": {"selection": "members"}},
-    NB301.name: {"predictor": _UNCERTAIN, "search": _EXPLORING},
-}
+
+
+def preset(name: str, space: str) -> Preset:
+    """The preset of that name as it is on a search space (paper Appendix H, Tables 12-15).
+
+    Args:
+        name: one of `PRESETS`.
+        space: `SearchSpace.name`; any other name than those that ship is a space of your own.
+
+    Raises:
+        ConfigError: for an unknown preset, with the nearest name.
+    """
+    return PRESETS[checked_choice(name, PRESETS, "preset")].on(space)
 
 
 def completed(config: dict[str, Any]) -> dict[str, Any]:
@@ -197,35 +235,3 @@ def completed(config: dict[str, Any]) -> dict[str, Any]:
     search = merged["search"]
     search["candidates"] = {**dataclasses.asdict(CandidateConfig()), **search["candidates"]}
     return {**config, **merged}
-
-
-def preset(name: str, space: str) -> Preset:
-    """The preset of that name for a search space (paper Appendix H, Tables 12-15).
-
-    A space of any other name than the three below, such as your own, gets the preset as it stands in `PRESETS`.
-
-    Those that follow the paper have on NAS-Bench-301 and -NLP smaller batches, fewer repeats and the two
-    stages of learning rate. The paper gives no number of passes: a stage has at most those of a whole fit
-    elsewhere, so that its patience can run out. On NAS-Bench-NLP all 30 initial architectures train.
-    Table 15 says "top 30 of 30" and also a validation set of 10, which cannot both be without ten more
-    queries; the first is taken. With nothing to validate on, both stages run all their passes.
-
-    `fast` and its variants pick on NAS-Bench-301 by prediction plus twice the Gaussian process' uncertainty, in place
-    of the prediction alone: with 120 neighbours to each cell, greedy picks stay near one local optimum. On
-    NAS-Bench-101 each pick follows another member, with which the ensemble gets stuck less often.
-
-    Args:
-        name: one of `PRESETS`.
-        space: `SearchSpace.name`.
-
-    Raises:
-        ConfigError: for an unknown name.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"got preset {name!r} for {space}; expected one of {', '.join(PRESETS)}")
-    chosen = PRESETS[name]
-    changes = (_PAPERS if name in _OF_PAPER else _FASTS).get(space, {})
-    if name in _AS_NAMED or (name not in _OF_PAPER and chosen.search.selection != "greedy"):  # it is about how to pick
-        changes = {}
-    changed = {part: dataclasses.replace(getattr(chosen, part), **fields) for part, fields in changes.items()}
-    return dataclasses.replace(chosen, **changed)

@@ -25,13 +25,15 @@ from experiments.figures.regression import (
     plot_regression,
     regression_frame,
 )
+from experiments.searches.ablations import SETTINGS, setting
 from experiments.searches.benchmarks import open_benchmark
-from experiments.searches.initial import BARE_INIT, DEFAULT_INIT, INITS, initial_settings
+from experiments.searches.initial import BARE_INIT, DEFAULT_INIT, INITS
 from experiments.searches.methods import ENSEMBLE, SINGLE, variant_name
 from invertnas.benchmarks.nasbench201 import DATASETS, NUM_CELLS
 from invertnas.errors import ConfigError, OutOfDomainError
 from invertnas.files.io import read_json, versions, write_json, write_text
-from invertnas.presets import DEFAULT, PRESETS, Preset, preset
+from invertnas.initial import initial_settings
+from invertnas.presets import DEFAULT, Preset
 
 # Figure -> its preset. Those of the predictor are the thesis', and take the thesis' loss weights: with fast's, which
 # weigh the reverse loss a tenth as much, the single INN's inverse follows its target on two data sets of three only.
@@ -41,7 +43,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list("figures", list(FIGURES), "Figures, comma separated.")
 flags.DEFINE_list("dataset", list(DATASETS), "Data sets, comma separated.")
 flags.DEFINE_enum("method", SINGLE, [SINGLE, ENSEMBLE], "One INN, as in the thesis, or the ensemble.")
-flags.DEFINE_string("preset", None, f"InvertNAS preset in place of the figures' own: {', '.join(PRESETS)}.")
+flags.DEFINE_string("preset", None, f"InvertNAS preset in place of the figures' own: {', '.join(SETTINGS)}.")
 flags.DEFINE_enum("init", DEFAULT_INIT, INITS, "Initial strategy of the search on the latent map.")
 flags.DEFINE_integer("queries", 192, "Queries of the search on the latent map.", lower_bound=35)
 flags.DEFINE_integer("seed", 0, "Seed.", lower_bound=0)
@@ -51,7 +53,7 @@ flags.DEFINE_string("pretrained", str(cli.ROOT / "pretrained"), "Folder of the s
 
 def chosen_preset(figure: str) -> Preset:
     """The preset of the flags or of the figure, with one INN for the single method."""
-    return preset(FLAGS.preset or FIGURES[figure], BENCHMARK).with_members(1 if FLAGS.method == SINGLE else None)
+    return setting(FLAGS.preset or FIGURES[figure], BENCHMARK).with_members(1 if FLAGS.method == SINGLE else None)
 
 
 def path_of(figure: str, dataset: str, suffix: str) -> Path:

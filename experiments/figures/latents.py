@@ -12,7 +12,8 @@ import pandas as pd
 
 from experiments.common.style import new_figure, save
 from experiments.searches.benchmarks import DATASET_TITLES, open_benchmark, space_of
-from experiments.searches.initial import DEFAULT_INIT, open_initial
+from experiments.searches.initial import DEFAULT_INIT
+from invertnas.build import build_predictor, build_search
 from invertnas.errors import ConfigError
 from invertnas.presets import Preset
 from invertnas.protocols import Labelled, Surrogate
@@ -72,15 +73,13 @@ def latent_frame(
     """
     tsne = _tsne()  # before the search, since it may be missing
     from invertnas.gvae.pretrained import load_gvae
-    from invertnas.predictor.predictor import InvertiblePredictor
-    from invertnas.search.optimizer import InvertNAS
 
     space, bench = space_of(BENCHMARK), open_benchmark(BENCHMARK, queries)
     gvae = load_gvae(space, pretrained)
-    inn = chosen.inn_config(gvae.config.flat_dim)
-    surrogate = Recording(InvertiblePredictor(space, gvae, inn, chosen.train, chosen.predictor, seed=seed))
-    initial = open_initial(init, space, pretrained, gvae).choose(space, chosen.search.initial, seed)
-    search = InvertNAS(space, surrogate, chosen.search, initial=initial, seed=seed)
+    surrogate = Recording(build_predictor(space, preset=chosen, gvae=gvae, seed=seed))
+    search = build_search(
+        space, preset=chosen, initial=init, gvae=gvae, surrogate=surrogate, folder=pretrained, seed=seed
+    )
     rows: list[tuple[str, int, ArchSpec, float]] = []
     while bench.ledger.remaining:
         archs = search.ask()[: bench.ledger.remaining]

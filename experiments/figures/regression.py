@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.common.style import new_figure, save
-from experiments.searches.benchmarks import DATASET_TITLES, open_benchmark, space_of
+from experiments.searches.benchmarks import DATASET_TITLES, open_benchmark
+from invertnas.build import build_predictor
 from invertnas.presets import Preset
 from invertnas.protocols import Labelled
 from invertnas.seeding import generator
@@ -60,17 +61,10 @@ def draw_split(space: SearchSpace, dataset: str, size: int, seed: int) -> Split:
 
 def fitted(split: Split, chosen: Preset, pretrained: Path, seed: int) -> tuple[Any, Preset]:
     """The preset's predictor, trained to its best validation loss, and the preset with that schedule."""
-    from invertnas.gvae.pretrained import load_gvae
-    from invertnas.predictor.predictor import InvertiblePredictor
-
-    train = dataclasses.replace(
-        chosen.train, steps_per_epoch=None, initial_epochs=EPOCHS, initial_patience=PATIENCE, repeat=1
+    used = chosen.changed(
+        train={"steps_per_epoch": None, "initial_epochs": EPOCHS, "initial_patience": PATIENCE, "repeat": 1}
     )
-    used = dataclasses.replace(chosen, train=train)
-    space = space_of(BENCHMARK)
-    gvae = load_gvae(space, pretrained)
-    inn = used.inn_config(gvae.config.flat_dim)
-    predictor = InvertiblePredictor(space, gvae, inn, used.train, used.predictor, seed=seed)
+    predictor = build_predictor(BENCHMARK, preset=used, folder=pretrained, seed=seed)
     predictor.fit(split.labelled("train"), split.labelled("val"), round_index=0)
     return predictor, used
 

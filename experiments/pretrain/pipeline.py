@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 from absl import app, flags
 
 from experiments.common import cli
+from experiments.searches.ablations import SETTINGS
 from experiments.searches.initial import INITS
 from invertnas.files.io import read_json, write_json
-from invertnas.presets import DEFAULT, PRESETS
+from invertnas.presets import DEFAULT
 from invertnas.spaces.records import NB201
 
 SPACE = NB201.name
@@ -40,7 +41,7 @@ _TABLE = flags.DEFINE_string("table", "table2", "Table of NAS-Bench-201 to searc
 _INIT = flags.DEFINE_enum("init", "alignflow", INITS, "Initial strategy of the searches.", flag_values=FLAGS)
 _METHODS = flags.DEFINE_list("methods", ["invertnas"], "Methods to search.", flag_values=FLAGS)
 _DATASET = flags.DEFINE_list("dataset", None, "Data sets to search; default: the table's.", flag_values=FLAGS)
-_PRESET = flags.DEFINE_enum("preset", DEFAULT, list(PRESETS), "InvertNAS preset.", flag_values=FLAGS)
+_PRESET = flags.DEFINE_enum("preset", DEFAULT, list(SETTINGS), "InvertNAS preset.", flag_values=FLAGS)
 _QUERIES = flags.DEFINE_integer("queries", None, "Budget; default: the table's.", lower_bound=30, flag_values=FLAGS)
 _TRIALS = flags.DEFINE_integer("trials", 1, "Trials per row and data set.", lower_bound=1, flag_values=FLAGS)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of all phases.", lower_bound=0, flag_values=FLAGS)

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.searches.ablations import setting
 from experiments.searches.baselines import build_baseline
-from experiments.searches.initial import BARE_INIT, FILES, INIT_TITLES, initial_files, open_initial
+from experiments.searches.initial import BARE_INIT, FILES, INIT_TITLES
+from invertnas.build import build_search
 from invertnas.errors import ConfigError
-from invertnas.presets import DEFAULT, Preset, preset
+from invertnas.initial import initial_files, initial_settings
+from invertnas.presets import DEFAULT, Preset
 from invertnas.protocols import Optimizer
 from invertnas.spaces.base import SearchSpace
 
@@ -39,26 +42,20 @@ class MethodArguments:
 
     def resolved(self, members: int | None = None) -> Preset:
         """The InvertNAS preset with the number of members put in."""
-        return preset(self.preset, self.space.name).with_members(members or self.members)
+        return setting(self.preset, self.space.name).with_members(members or self.members)
 
 
 Factory = Callable[[MethodArguments], tuple[Optimizer, dict[str, Any]]]
 
 
 def _invertnas(arguments: MethodArguments, members: int | None = None) -> tuple[Optimizer, dict[str, Any]]:
-    from invertnas.gvae.pretrained import load_gvae
-    from invertnas.predictor.predictor import InvertiblePredictor
-    from invertnas.search.optimizer import InvertNAS
-
-    chosen = arguments.resolved(members)
-    gvae = load_gvae(arguments.space, arguments.pretrained)
-    inn = chosen.inn_config(gvae.config.flat_dim)
-    predictor = InvertiblePredictor(arguments.space, gvae, inn, chosen.train, chosen.predictor, seed=arguments.seed)
-    strategy = open_initial(arguments.init, arguments.space, arguments.pretrained, gvae)
-    initial = strategy.choose(arguments.space, chosen.search.initial, arguments.seed)
-    optimizer = InvertNAS(arguments.space, predictor, chosen.search, initial=initial, seed=arguments.seed)
-    files = initial_files(arguments.init, arguments.space.name, arguments.pretrained)
-    return optimizer, chosen.to_dict() | {"init": strategy.to_dict() | ({FILES: files} if files else {})}
+    chosen, space = arguments.resolved(members), arguments.space
+    optimizer = build_search(
+        space, preset=chosen, initial=arguments.init, folder=arguments.pretrained, seed=arguments.seed
+    )
+    settings = initial_settings(arguments.init, space.name)
+    files = initial_files(arguments.init, space.name, arguments.pretrained)
+    return optimizer, chosen.to_dict() | {"init": settings | ({FILES: files} if files else {})}
 
 
 def _single(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:

@@ -10,15 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.searches.ablations import setting
 from experiments.searches.baselines import BASELINES, settings_of
 from experiments.searches.benchmarks import open_analysis, open_benchmark
-from experiments.searches.initial import BARE_INIT, initial_settings, settings_in
+from experiments.searches.initial import BARE_INIT, settings_in
 from experiments.searches.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
 from experiments.searches.records import compact, outcome, search_folder, stored_at
 from invertnas.benchmarks.base import Analysis, Benchmark
 from invertnas.errors import ArtefactError, BudgetError, OutOfDomainError, SearchExhaustedError
 from invertnas.files.io import read_json, versions, write_json
-from invertnas.presets import completed, preset
+from invertnas.initial import initial_settings
+from invertnas.presets import completed
 from invertnas.protocols import Optimizer
 
 CHECKPOINT_EVERY_S = 15.0
@@ -124,7 +126,7 @@ def _finished(task: SearchTask, file: Path, labels: str) -> dict[str, Any]:
     wanted = {**task.labels_of_method(), "queries": task.queries, "seed": task.seed, "method": task.name}
     wanted["labels"] = labels  # of the benchmark now, which may since have got official ones
     if task.method in (ENSEMBLE, SINGLE):
-        config = preset(task.preset, task.benchmark).with_members(1 if task.method == SINGLE else task.members)
+        config = setting(task.preset, task.benchmark).with_members(1 if task.method == SINGLE else task.members)
         chosen = config.to_dict() | {"init": initial_settings(task.init, task.benchmark)}
         wanted["config"] = json.loads(json.dumps(chosen))  # as it reads back
         stored = record.get("config") or {}

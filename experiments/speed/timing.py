@@ -63,12 +63,12 @@ class StepBench:
     def __init__(self, members: int = 10, batch: int = 64, matmul_dtype: str = "float32") -> None:
         import tensorflow as tf
 
-        from invertnas.inn.config import INNConfig, INNTrainConfig
+        from invertnas.inn.config import INNTrainConfig
         from invertnas.inn.flow import FlowEnsemble
         from invertnas.inn.train import INNTrainer
 
         paper = preset("paper", NB201.name)
-        self.inn = INNConfig(dim=DIM, **{**paper.inn, "members": members, "matmul_dtype": matmul_dtype})
+        self.inn = paper.changed(inn={"members": members, "matmul_dtype": matmul_dtype}).inn_config(DIM)
         self.flow = FlowEnsemble.create(self.inn, seed=0)
         self.trainer = INNTrainer(self.flow, INNTrainConfig(batch_size=batch, repeat=1), seed=0)
         rng = np.random.default_rng(0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from absl import app, flags
 
 from experiments.common import cli
+from experiments.searches.ablations import MIXED, SETTINGS
 from experiments.searches.initial import DEFAULT_INIT, INITS
 from experiments.searches.methods import ENSEMBLE, METHODS, is_invertnas
 from experiments.searches.pool import run_all
@@ -22,7 +23,7 @@ from experiments.tables.definitions import TABLES, grid, table_named
 from experiments.tables.reports import publish
 from experiments.tables.spec import Place, Row, Table
 from invertnas.errors import BudgetError, ConfigError, OutOfDomainError
-from invertnas.presets import DEFAULT, MIXED, PRESETS
+from invertnas.presets import DEFAULT
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("table", "table2", f"Table: {', '.join(TABLES)}.")
@@ -31,7 +32,7 @@ flags.DEFINE_list("dataset", None, "Data sets to search, comma separated; defaul
 flags.DEFINE_list("methods", None, "Methods to search, comma separated; default: the table's.")
 flags.DEFINE_integer("queries", None, "Budget of validation queries, initial set included; default: the table's.")
 flags.DEFINE_integer("trials", None, "Trials (seeds) per row and data set; default: the table's.")
-flags.DEFINE_string("preset", None, f"InvertNAS preset in place of {DEFAULT}: {', '.join(PRESETS)}.")
+flags.DEFINE_string("preset", None, f"InvertNAS preset in place of {DEFAULT}: {', '.join(SETTINGS)}.")
 flags.DEFINE_enum("init", None, INITS, f"Initial strategy of InvertNAS; default: the table's, mostly {DEFAULT_INIT}.")
 flags.DEFINE_bool("mixed_precision", False, "Products of the INNs in bfloat16: faster, the inverse less exact.")
 flags.DEFINE_integer("seed", 0, "Seed of the first trial; trial i uses seed + i.")
@@ -94,7 +95,7 @@ def _task(table: Table, row: Row, place: Place, seed: int) -> SearchTask:
         pretrained=Path(FLAGS.pretrained),
         init=row.init,
     )
-    initial = PRESETS[row.preset].search.initial
+    initial = SETTINGS[row.preset].search.initial
     if is_invertnas(row.method) and task.queries < initial:
         raise BudgetError(
             f"got --queries={task.queries}; InvertNAS's initial set alone takes {initial}, raise the budget"
@@ -151,7 +152,7 @@ def _changed(row: Row) -> Row:
         return row
     members = FLAGS.members if row.method == ENSEMBLE else None
     preset = (FLAGS.preset or row.preset) + (MIXED if FLAGS.mixed_precision else "")
-    if preset not in PRESETS:
+    if preset not in SETTINGS:
         raise ConfigError(f"got --mixed_precision with preset {FLAGS.preset!r}, which has no such form")
     return dataclasses.replace(row, preset=preset, members=members, init=FLAGS.init or row.init)
 
@@ -164,8 +165,8 @@ def _check_numbers() -> None:
         raise ConfigError(f"got --seed={FLAGS.seed}; expected at least 0")
     if FLAGS.kl_only and table_named(FLAGS.table).report != "initial":
         raise ConfigError(f"got --kl_only with {FLAGS.table}; expected a table of initial sets, table4")
-    if FLAGS.preset is not None and FLAGS.preset not in PRESETS:
-        raise ConfigError(f"got preset {FLAGS.preset!r}; expected one of {', '.join(PRESETS)}")
+    if FLAGS.preset is not None and FLAGS.preset not in SETTINGS:
+        raise ConfigError(f"got preset {FLAGS.preset!r}; expected one of {', '.join(SETTINGS)}")
 
 
 def _check_methods(table: Table, methods: Sequence[str]) -> None:

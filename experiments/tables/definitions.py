@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.searches.ablations import REMEDIES
 from experiments.searches.initial import INITS
 from experiments.searches.methods import ENSEMBLE, METHODS, SINGLE, is_invertnas
 from experiments.searches.records import read_searches, search_folder
 from experiments.tables.printed import ALIGNFLOW_NAME, TABLE4_NAME, THESIS_NAME
 from experiments.tables.spec import Budgets, Place, Row, Table
 from invertnas.errors import ConfigError
-from invertnas.presets import DEFAULT, REMEDIES
+from invertnas.presets import DEFAULT
 from invertnas.spaces.records import NB101, NB201, NB301, NBNLP
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from invertnas.benchmarks.registry import benchmark_names, open_benchmark
+from invertnas.build import build_search
 from invertnas.checks import suggestion
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.files.io import read_json, write_json
+from invertnas.presets import DEFAULT
 from invertnas.protocols import Optimizer
 from invertnas.running.worker import Evaluate
 from invertnas.search import baselines
@@ -114,15 +116,7 @@ class Setup:
                 f"got space {space.name!r}, for which no weights ship; expected --weights=folder of a GVAE that "
                 "save_gvae wrote, or --method=evolution, which needs none"
             )
-        from invertnas.gvae.pretrained import load_gvae
-        from invertnas.predictor.predictor import InvertiblePredictor
-        from invertnas.presets import preset
-        from invertnas.search.optimizer import InvertNAS
-
-        chosen, gvae = preset(self.preset or "fast", space.name), load_gvae(space, self.weights)
-        inn = chosen.inn_config(gvae.config.flat_dim)
-        predictor = InvertiblePredictor(space, gvae, inn, chosen.train, chosen.predictor, seed=self.seed)
-        return InvertNAS(space, predictor, chosen.search, seed=self.seed)
+        return build_search(space, preset=self.preset or DEFAULT, folder=self.weights, seed=self.seed)
 
     @property
     def title(self) -> str:

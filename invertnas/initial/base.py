@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from invertnas.errors import ConfigError
 from invertnas.seeding import generator
+from invertnas.spaces.accept import accepted_all
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
 
@@ -15,7 +17,7 @@ class InitialStrategy(Protocol):
     """Chooses the architectures a search starts from. No strategy sees an accuracy.
 
     Attributes:
-        name: short name used in paths and tables: "random", "proxy" or "alignflow".
+        name: short name used in paths and tables: "random", "proxy", "alignflow" or "given".
     """
 
     @property
@@ -57,6 +59,36 @@ class RandomInitial:
     def to_dict(self) -> dict[str, Any]:
         """Nothing but the name."""
         return {"name": self.name}
+
+
+class GivenInitial:
+    """Architectures of your own; implements `InitialStrategy`, the seed without effect.
+
+    Args:
+        archs: architectures of the space, the first ones are used.
+    """
+
+    name = "given"
+
+    def __init__(self, archs: Sequence[ArchSpec]) -> None:
+        self.archs = tuple(archs)
+
+    @classmethod
+    def of(cls, space: SearchSpace, archs: Iterable[ArchSpec | str]) -> GivenInitial:
+        """From architectures or their strings. Raises ConfigError, OutOfDomainError for what is not of the space."""
+        return cls(accepted_all(space, archs))
+
+    def choose(self, space: SearchSpace, count: int, seed: int) -> list[ArchSpec]:
+        """The first `count` different ones. Raises ConfigError if there are fewer."""
+        check_count(count)
+        found = list({space.identity(arch): arch for arch in self.archs}.values())
+        if len(found) < count:
+            raise ConfigError(f"got {len(found)} distinct initial architectures; expected at least {count}: add some")
+        return found[:count]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The name and how many there are."""
+        return {"name": self.name, "count": len(self.archs)}
 
 
 def check_count(count: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.searches.benchmarks import DATASET_TITLES, benchmark_title, open_analysis, open_benchmark, space_of
-from experiments.searches.initial import INIT_TITLES, open_initial
+from experiments.searches.initial import INIT_TITLES
 from experiments.searches.methods import title_of
 from experiments.tables.aggregate import SPREAD, spread, summarise
 from experiments.tables.initial_sets.plots import plot_ranks
@@ -24,6 +24,7 @@ from experiments.tables.printed import INITIAL_KL
 from experiments.tables.spec import Place, Table
 from invertnas.errors import ArtefactError, DataMissingError
 from invertnas.files.io import write_text
+from invertnas.initial import open_initial
 from invertnas.presets import DEFAULT, preset
 from invertnas.spaces.spec import ArchSpec
 
@@ -81,7 +82,7 @@ def initial_sets(
 def _choose(benchmark: str, init: str, seeds: Sequence[int], pretrained: Path) -> tuple[list[ArchSpec], str]:
     """The sets of all seeds together, or why there are none: what is missing is told, not passed over."""
     space, count = space_of(benchmark), preset(DEFAULT, benchmark).search.initial
-    strategy = open_initial(init, space, pretrained)
+    strategy = open_initial(init, space, folder=pretrained)
     try:
         return [arch for seed in seeds for arch in strategy.choose(space, count, seed)], ""
     except (DataMissingError, ArtefactError) as error:

@@ -14,7 +14,7 @@ from invertnas.seeding import generator
 from invertnas.spaces.spec import FloatArray
 
 if TYPE_CHECKING:
-    from invertnas.search.baselines.bananas import BananasConfig
+    from invertnas.search.baselines.bananas_config import BananasConfig
 
 Array = npt.NDArray[Any]
 EPSILON = 1e-7

@@ -28,11 +28,11 @@ from experiments.figures.regression import (
     regression_frame,
     true_values,
 )
+from experiments.searches.ablations import SETTINGS as PRESETS
 from experiments.searches.benchmarks import open_benchmark
 from invertnas.errors import ConfigError
 from invertnas.files.io import write_json, write_text
 from invertnas.predictor.config import PredictorConfig
-from invertnas.presets import PRESETS
 from invertnas.search.optimizer import InvertNAS
 from invertnas.spaces import ArchSpec
 from tests.helpers.fakes import SMALL_SEARCH, SPACE, FakeSurrogate

@@ -6,20 +6,22 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from experiments.searches import initial
-from experiments.searches.initial import BARE_INIT, DEFAULT_INIT, INITS, initial_settings, open_initial, scores_folder
+from experiments.searches.initial import BARE_INIT, DEFAULT_INIT, INITS
 from experiments.searches.methods import MethodArguments, build, title_of, variant_name
 from experiments.searches.runner import SearchTask, run_search
 from experiments.tables.definitions import TABLES
+from invertnas import build as door
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError
 from invertnas.files.io import read_json, write_json
-from invertnas.initial import RandomInitial
+from invertnas.initial import RandomInitial, initial_settings, open_initial
+from invertnas.initial.opening import scores_folder
 from invertnas.presets import PRESETS
+from invertnas.proxies import cache
 from invertnas.proxies.cache import DATA, score_path, write_scores
 from invertnas.spaces import ArchSpec
 from invertnas.spaces.base import SearchSpace
@@ -77,7 +79,7 @@ def test_variants_are_titled() -> None:
 
 def test_unknown_strategies_and_spaces_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="got initial strategy 'best'; expected one of random, proxy, alignflow"):
-        open_initial("best", SPACE, tmp_path)
+        open_initial("best", SPACE, folder=tmp_path)
     with pytest.raises(ConfigError, match="'proxy' on 'tiny'"):
         initial_settings("proxy", "tiny")
 
@@ -86,8 +88,8 @@ def test_unknown_strategies_and_spaces_are_named(tmp_path: Path) -> None:
 def test_missing_scores_name_the_target_that_makes_them(
     name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(initial, "DATA", tmp_path / "package")
-    strategy = open_initial(name, SPACE, tmp_path)
+    monkeypatch.setattr(cache, "DATA", tmp_path / "package")
+    strategy = open_initial(name, SPACE, folder=tmp_path)
     with pytest.raises(DataMissingError, match=f"nasbench201_{file}.npz; run .*proxy_scores --space=nasbench201"):
         strategy.choose(SPACE, 30, 0)
 
@@ -106,9 +108,9 @@ def test_strategies_read_score_files_and_translations(tmp_path: Path, monkeypatc
     for archs, kind in ((list(SPACE.all()), False), (reduced, True)):
         path = score_path("nasbench201", "nwot", reduced=kind, folder=tmp_path)
         write_scores(path, archs, np.array([score(arch) for arch in archs]), about | {"reduced": kind})
-    full = open_initial("proxy", SPACE, tmp_path).choose(SPACE, 30, 0)
+    full = open_initial("proxy", SPACE, folder=tmp_path).choose(SPACE, 30, 0)
     assert min(map(score, full)) > np.quantile([score(arch) for arch in SPACE.all()], 0.95)
-    monkeypatch.setattr("invertnas.alignflow.load_alignflow", lambda folder, space, gvae: f"flow of {gvae}")
+    monkeypatch.setattr("invertnas.alignflow.load_alignflow", lambda space, gvae, folder: f"flow of {gvae}")
     calls: list[tuple[Any, Any]] = []
 
     def translate(model: Any, gvae: Any, space: SearchSpace, archs: list[ArchSpec]) -> list[ArchSpec | None]:
@@ -116,7 +118,7 @@ def test_strategies_read_score_files_and_translations(tmp_path: Path, monkeypatc
         return [None if index % 3 == 0 else arch for index, arch in enumerate(archs)]
 
     monkeypatch.setattr("invertnas.alignflow.translate", translate)
-    found = open_initial("alignflow", SPACE, tmp_path, "a GVAE").choose(SPACE, 30, 0)
+    found = open_initial("alignflow", SPACE, folder=tmp_path, gvae=cast(Any, "a GVAE")).choose(SPACE, 30, 0)
     assert len(found) == 30 and not any(5 in arch.ops for arch in found)
     assert calls and set(calls) == {("flow of a GVAE", "a GVAE")}
 
@@ -125,7 +127,7 @@ def test_strategies_read_score_files_and_translations(tmp_path: Path, monkeypatc
 def test_settings_are_those_of_the_strategy(name: str, tmp_path: Path) -> None:
     """The runner compares them without reading scores or weights."""
     settings = initial_settings(name, "nasbench201")
-    assert open_initial(name, SPACE, tmp_path).to_dict() == settings == json.loads(json.dumps(settings))
+    assert open_initial(name, SPACE, folder=tmp_path).to_dict() == settings == json.loads(json.dumps(settings))
     assert settings["name"] == name and settings.get("proxy", "nwot") == "nwot"
     assert initial_settings("proxy", "nasbench_nlp")["proxy"] == "epsinas"
 
@@ -177,13 +179,14 @@ def test_a_search_starts_from_the_set_of_its_strategy(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr("invertnas.gvae.pretrained.load_gvae", lambda *_: Model)
     monkeypatch.setattr("invertnas.predictor.predictor.InvertiblePredictor", lambda *_, **__: FakeSurrogate())
-    monkeypatch.setattr("experiments.searches.methods.open_initial", opened)
+    monkeypatch.setattr(door, "open_initial", lambda name, *_, **__: opened(name))
     (tmp_path / "nasbench201_nwot.npz").write_bytes(b"scores")
     files = {"proxy": {"files": {"nasbench201_nwot.npz": hashlib.sha256(b"scores").hexdigest()}}}
     for init in ("random", "proxy"):
         optimizer, config = build("invertnas", MethodArguments(SPACE, 40, "fast", None, tmp_path, 5, init))
         assert optimizer.ask() == opened(init).choose(SPACE, 30, 5)
-        assert config == PRESETS["fast"].to_dict() | {"init": {"name": init} | files.get(init, {})}
+        settings = initial_settings(init, SPACE.name) | files.get(init, {})
+        assert config == PRESETS["fast"].to_dict() | {"init": settings}
     with pytest.raises(DataMissingError, match="make train_alignflow_nb201"):
         build("invertnas", MethodArguments(SPACE, 40, "fast", None, tmp_path, 5, "alignflow"))
 

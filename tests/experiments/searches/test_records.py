@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from experiments.searches import methods, runner
+from experiments.searches.ablations import SETTINGS as PRESETS
+from experiments.searches.ablations import setting as preset
 from experiments.searches.benchmarks import BENCHMARKS, open_analysis, open_benchmark
 from experiments.searches.initial import BARE_INIT
 from experiments.searches.methods import METHODS
@@ -32,7 +34,7 @@ from experiments.tables.spec import Place, Row, Table
 from invertnas.benchmarks.nasbench201 import NASBench201, NASBench201Analysis
 from invertnas.errors import ArtefactError, BudgetError, ConfigError
 from invertnas.files.io import read_json, write_json
-from invertnas.presets import PRESETS, completed, preset
+from invertnas.presets import completed
 from tests.helpers.fakes import METHOD, SPACE, register, task, timeless
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from experiments.searches import runner
+from experiments.searches import ablations, runner
 from experiments.searches.records import at_budget
 from experiments.searches.runner import SearchTask, run_search
 from invertnas import presets
@@ -223,7 +223,7 @@ def tiny_weights(folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_the_real_search_resumes_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_weights(tmp_path / "weights")
-    monkeypatch.setitem(presets.PRESETS, "tiny", TINY)
+    monkeypatch.setitem(ablations.SETTINGS, "tiny", TINY)
     fields: dict[str, Any] = {
         "method": "invertnas",
         "preset": "tiny",

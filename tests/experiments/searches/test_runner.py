@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from experiments.searches import methods, pool, runner
+from experiments.searches.ablations import SETTINGS as PRESETS
 from experiments.searches.runner import run_search
 from invertnas.benchmarks.nasbench201 import NASBench201, NASBench201Analysis
 from invertnas.errors import (
@@ -22,7 +23,6 @@ from invertnas.errors import (
     SearchExhaustedError,
 )
 from invertnas.files.io import read_json, write_json
-from invertnas.presets import PRESETS
 from invertnas.search.optimizer import InvertNAS
 from invertnas.spaces import ArchSpec
 from tests.helpers.fakes import (

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from experiments.searches.ablations import SETTINGS as PRESETS
+from experiments.searches.ablations import setting as preset
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.schedule import Course
 from invertnas.inn.train import INNTrainer
-from invertnas.presets import PRESETS, completed, preset
+from invertnas.presets import completed
 
 FLOW = INNConfig(4, 2, layers=1, hidden_layers=1, hidden=8)
 COSINE = INNTrainConfig(repeat=1, batch_size=4, initial_epochs=6, retrain_epochs=4, initial_patience=2)
