@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-from typing import Protocol
+from collections.abc import Iterable
+from typing import Any, Generic, Protocol, TypeVar
 
-from invertnas.errors import BudgetError
+from invertnas.checks import suggestion
+from invertnas.errors import BudgetError, OutOfDomainError
+from invertnas.spaces.accept import accepted
 from invertnas.spaces.base import SearchSpace
+from invertnas.spaces.notation import is_whole
 from invertnas.spaces.spec import ArchSpec
+
+Space = TypeVar("Space", bound=SearchSpace)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +35,13 @@ class QueryLedger:
         budget: number of distinct architectures that may be queried.
 
     Raises:
-        BudgetError: if the budget is not positive, or a new query would exceed it.
+        BudgetError: if the budget is no whole number of at least 1, or a new query would exceed it.
     """
 
     def __init__(self, budget: int) -> None:
-        if budget < 1:
-            raise BudgetError(f"got a budget of {budget} queries; expected at least 1")
-        self.budget = budget
+        if not is_whole(budget) or int(budget) < 1:
+            raise BudgetError(f"got a budget of {budget!r} queries; expected a whole number of at least 1; raise it")
+        self.budget = int(budget)
         self._records: dict[str, QueryRecord] = {}
 
     @property
@@ -90,14 +97,85 @@ class Benchmark(Protocol):
     @property
     def ledger(self) -> QueryLedger: ...
 
-    def query(self, arch: ArchSpec, dataset: str) -> float:
+    def query(self, arch: ArchSpec | str, dataset: str) -> float:
         """Validation accuracy in [0, 1]; spends one query of the ledger unless known.
+
+        Takes a string of the space's notation too.
 
         Raises:
             OutOfDomainError: unknown data set or architecture outside the space.
             BudgetError: the budget is used up.
         """
         ...
+
+
+class PaidBenchmark(abc.ABC, Generic[Space]):
+    """A benchmark whose values are looked up; implements `Benchmark`. A new one gives `_lookup` and its attributes.
+
+    One object serves one search. An architecture asked for on two data sets is two queries; architectures of one
+    identity are one.
+
+    Args:
+        space: its search space.
+        budget: number of distinct (data set, architecture) queries.
+
+    Attributes:
+        name: short name, e.g. "nasbench201".
+        datasets: names accepted by `query`.
+        space: its search space.
+        ledger: what was paid.
+
+    Raises:
+        BudgetError: the budget is no whole number of at least 1.
+    """
+
+    name: str
+    datasets: tuple[str, ...]
+
+    def __init__(self, space: Space, budget: int) -> None:
+        self.space = space
+        self.ledger = QueryLedger(budget)
+
+    @property
+    @abc.abstractmethod
+    def labels(self) -> str:
+        """Where the accuracies come from."""
+
+    def query(self, arch: ArchSpec | str, dataset: str) -> float:
+        """The benchmark's accuracy in [0, 1] for a search to see; a repeated question is free.
+
+        Args:
+            arch: architecture of the space, or a string of its notation.
+            dataset: one of `datasets`.
+
+        Raises:
+            OutOfDomainError: unknown data set or architecture outside the space.
+            BudgetError: the budget is used up.
+            DataMissingError, ArtefactError: the data is missing, damaged or lacks this architecture.
+        """
+        chosen = checked_dataset(dataset, self.datasets, self.name)
+        graph = accepted(self.space, arch)
+        identity = f"{chosen} {self.space.identity(graph)}"
+        known = self.ledger.known(identity)
+        if known is not None:
+            return known
+        value = self._lookup(graph, chosen)
+        self.ledger.pay(identity, QueryRecord(self.space.to_string(graph), value))
+        return value
+
+    @abc.abstractmethod
+    def _lookup(self, arch: ArchSpec, dataset: str) -> float:
+        """The accuracy, a fraction, of a valid architecture on one of `datasets`."""
+
+
+def checked_dataset(dataset: Any, datasets: Iterable[str], benchmark: str) -> str:
+    """One of the data sets. Raises OutOfDomainError that lists them, with the nearest name."""
+    known = list(datasets)
+    if not isinstance(dataset, str) or dataset not in known:
+        raise OutOfDomainError(
+            f"got data set {dataset!r}; {benchmark} has {', '.join(known)}{suggestion(dataset, known)}"
+        )
+    return dataset
 
 
 class Analysis(Protocol):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,10 +19,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from invertnas.benchmarks.base import QueryLedger, QueryRecord
+from invertnas.benchmarks.base import PaidBenchmark, checked_dataset
+from invertnas.checks import checked_path
 from invertnas.errors import ArtefactError, ConfigError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays
+from invertnas.spaces.accept import accepted
 from invertnas.spaces.nasbench201 import CELL_OPS, NUM_CELL_EDGES, NASBench201Space
+from invertnas.spaces.notation import is_whole
 from invertnas.spaces.records import NB201
 from invertnas.spaces.spec import ArchSpec
 
@@ -93,7 +97,7 @@ class _Objective:
     values: Accuracies
 
 
-class NASBench201:
+class NASBench201(PaidBenchmark[NASBench201Space]):
     """The benchmark as a search sees it: paid accuracies of the data set asked for, nothing else.
 
     Implements `invertnas.benchmarks.base.Benchmark`. One object serves one search; a cell asked for
@@ -116,32 +120,17 @@ class NASBench201:
     name = NB201.name
     datasets = NB201.dataset_names
 
-    def __init__(self, budget: int, table: Path | None = None) -> None:
-        self.space = NASBench201Space()
-        self.ledger = QueryLedger(budget)
-        self._path = table or DEFAULT_TABLE
+    def __init__(self, budget: int, table: str | os.PathLike[str] | None = None) -> None:
+        super().__init__(NASBench201Space(), budget)
+        self._path = DEFAULT_TABLE if table is None else checked_path(table, "table")
 
     @property
     def labels(self) -> str:
         """Where the accuracies come from: "embedded table" or "official table"."""
         return _load_objective(self._path, DATASETS[0]).origin
 
-    def query(self, arch: ArchSpec, dataset: str) -> float:
-        """The data set's mean accuracy in [0, 1]; a repeated question is free.
-
-        Raises:
-            OutOfDomainError: unknown data set or architecture outside the space.
-            BudgetError: the budget is used up.
-        """
-        _check_dataset(dataset)
-        text = self.space.to_string(arch)
-        identity = f"{dataset} {text}"
-        known = self.ledger.known(identity)
-        if known is not None:
-            return known
-        value = float(_load_objective(self._path, dataset).values[_code(arch)])
-        self.ledger.pay(identity, QueryRecord(text, value))
-        return value
+    def _lookup(self, arch: ArchSpec, dataset: str) -> float:
+        return float(_load_objective(self._path, dataset).values[_code(arch)])
 
 
 class NASBench201Analysis:
@@ -156,16 +145,16 @@ class NASBench201Analysis:
         DataMissingError, ArtefactError: on first use, if the table is missing or damaged.
     """
 
-    def __init__(self, table: Path | None = None) -> None:
+    def __init__(self, table: str | os.PathLike[str] | None = None) -> None:
         self.space = NASBench201Space()
-        self._path = table or DEFAULT_TABLE
+        self._path = DEFAULT_TABLE if table is None else checked_path(table, "table")
 
     @property
     def labels(self) -> str:
         """Where the accuracies come from: "embedded table" or "official table"."""
         return _load(self._path).origin
 
-    def validation_accuracy(self, arch: ArchSpec, dataset: str, epochs: int = 200) -> float:
+    def validation_accuracy(self, arch: ArchSpec | str, dataset: str, epochs: int = 200) -> float:
         """Mean validation accuracy in [0, 1] of the 200- or the 12-epoch runs.
 
         `epochs=12` on "cifar10" is the same as "cifar10-12ep". On "cifar10-halftrain-test" it is the test accuracy.
@@ -176,7 +165,7 @@ class NASBench201Analysis:
         """
         return self._value(arch, dataset, 0, epochs)
 
-    def test_accuracy(self, arch: ArchSpec, dataset: str, epochs: int = 200) -> float:
+    def test_accuracy(self, arch: ArchSpec | str, dataset: str, epochs: int = 200) -> float:
         """Mean test accuracy in [0, 1]; CIFAR-10 is the network trained on train + validation.
 
         Raises: as `validation_accuracy`.
@@ -193,19 +182,18 @@ class NASBench201Analysis:
         val, test = (_load(self._path).accuracies[column] for column in _COLUMNS[dataset])
         return float(val.max()), float(test.max())
 
-    def params(self, arch: ArchSpec) -> float:
+    def params(self, arch: ArchSpec | str) -> float:
         """Millions of trainable parameters of the CIFAR-10 network. Raises OutOfDomainError."""
         return int(_load(self._path).params[self.index(arch)]) / 1e6
 
-    def index(self, arch: ArchSpec) -> int:
+    def index(self, arch: ArchSpec | str) -> int:
         """Official index, 0 to 15,624. Raises OutOfDomainError for an architecture outside the space."""
-        self.space.to_string(arch)
-        return int(_load(self._path).row_of_code[_code(arch)])
+        return int(_load(self._path).row_of_code[_code(accepted(self.space, arch))])
 
     def arch(self, index: int) -> ArchSpec:
         """Architecture of an official index. Raises OutOfDomainError if there is none."""
-        if not 0 <= index < NUM_CELLS:
-            raise OutOfDomainError(f"got index {index}; expected 0 to {NUM_CELLS - 1}")
+        if not is_whole(index) or not 0 <= index < NUM_CELLS:
+            raise OutOfDomainError(f"got index {index!r}; expected a whole number from 0 to {NUM_CELLS - 1}")
         return self.space.from_cell_ops(_load(self._path).ops[index].tolist())
 
     def table(self, dataset: str) -> dict[str, npt.NDArray[Any]]:
@@ -228,7 +216,7 @@ class NASBench201Analysis:
         columns = {name.removeprefix(prefix): c for name, c in loaded.accuracies.items() if name.startswith(prefix)}
         return {"ops": loaded.ops, **columns, "params": loaded.params, "n_seeds": loaded.n_seeds}
 
-    def _value(self, arch: ArchSpec, dataset: str, kind: int, epochs: int) -> float:
+    def _value(self, arch: ArchSpec | str, dataset: str, kind: int, epochs: int) -> float:
         _check_dataset(dataset)
         if epochs not in EPOCHS:
             raise ConfigError(f"got epochs={epochs}; the table holds runs of {EPOCHS[0]} and {EPOCHS[1]} epochs")
@@ -239,8 +227,7 @@ class NASBench201Analysis:
 
 
 def _check_dataset(dataset: str) -> None:
-    if dataset not in _COLUMNS:
-        raise OutOfDomainError(f"got data set {dataset!r}; NAS-Bench-201 has {', '.join(_COLUMNS)}")
+    checked_dataset(dataset, _COLUMNS, NB201.title)
 
 
 def _code(arch: ArchSpec) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from invertnas.benchmarks.base import QueryLedger, QueryRecord
+from invertnas.benchmarks.base import PaidBenchmark, checked_dataset
+from invertnas.checks import checked_path
 from invertnas.errors import ArtefactError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays
 from invertnas.spaces.nasbench_macro import LAYER_OPS, NUM_LAYERS, NASBenchMacroSpace
@@ -58,7 +60,7 @@ class _Objective:
     values: Accuracies
 
 
-class NASBenchMacro:
+class NASBenchMacro(PaidBenchmark[NASBenchMacroSpace]):
     """The benchmark as a search sees it: paid accuracies of one training run, nothing else.
 
     Implements `invertnas.benchmarks.base.Benchmark`. One object serves one search; a network asked for on two data
@@ -77,32 +79,17 @@ class NASBenchMacro:
     name = MACRO.name
     datasets = DATASETS
 
-    def __init__(self, budget: int, table: Path | None = None) -> None:
-        self.space = NASBenchMacroSpace()
-        self.ledger = QueryLedger(budget)
-        self._path = table or DEFAULT_TABLE
+    def __init__(self, budget: int, table: str | os.PathLike[str] | None = None) -> None:
+        super().__init__(NASBenchMacroSpace(), budget)
+        self._path = DEFAULT_TABLE if table is None else checked_path(table, "table")
 
     @property
     def labels(self) -> str:
         """Where the accuracies come from: one of `LABELS`."""
         return _load_objective(self._path, DATASETS[0]).origin
 
-    def query(self, arch: ArchSpec, dataset: str) -> float:
-        """Test accuracy of the run in [0, 1]; a repeated question is free.
-
-        Raises:
-            OutOfDomainError: unknown data set or architecture outside the space.
-            BudgetError: the budget is used up.
-        """
-        _check_dataset(dataset)
-        text = self.space.to_string(arch)
-        identity = f"{dataset} {self.space.identity(arch)}"
-        known = self.ledger.known(identity)
-        if known is not None:
-            return known
-        value = float(_load_objective(self._path, dataset).values[_row(text)])
-        self.ledger.pay(identity, QueryRecord(text, value))
-        return value
+    def _lookup(self, arch: ArchSpec, dataset: str) -> float:
+        return float(_load_objective(self._path, dataset).values[_row(self.space.to_string(arch))])
 
 
 class NASBenchMacroAnalysis:
@@ -117,20 +104,20 @@ class NASBenchMacroAnalysis:
         DataMissingError, ArtefactError: on first use, if the table is missing or damaged.
     """
 
-    def __init__(self, table: Path | None = None) -> None:
+    def __init__(self, table: str | os.PathLike[str] | None = None) -> None:
         self.space = NASBenchMacroSpace()
-        self._path = table or DEFAULT_TABLE
+        self._path = DEFAULT_TABLE if table is None else checked_path(table, "table")
 
     @property
     def labels(self) -> str:
         """Where the accuracies come from: one of `LABELS`."""
         return _load(self._path).origin
 
-    def validation_accuracy(self, arch: ArchSpec, dataset: str) -> float:
+    def validation_accuracy(self, arch: ArchSpec | str, dataset: str) -> float:
         """What `NASBenchMacro.query` answers: the test accuracy of the run. Raises as it does, but for the budget."""
         return float(self.table(dataset)["val"][self.index(arch)])
 
-    def test_accuracy(self, arch: ArchSpec, dataset: str) -> float:
+    def test_accuracy(self, arch: ArchSpec | str, dataset: str) -> float:
         """Mean test accuracy in [0, 1] of the two other runs. Raises as `validation_accuracy`."""
         return float(self.table(dataset)["test"][self.index(arch)])
 
@@ -143,19 +130,19 @@ class NASBenchMacroAnalysis:
         whole = self.table(dataset)
         return float(whole["val"].max()), float(whole["test"].max())
 
-    def mean_accuracy(self, arch: ArchSpec) -> float:
+    def mean_accuracy(self, arch: ArchSpec | str) -> float:
         """Mean test accuracy in [0, 1] of all three runs. Raises OutOfDomainError."""
         return float(_load(self._path).runs[self.index(arch)].mean())
 
-    def params(self, arch: ArchSpec) -> float:
+    def params(self, arch: ArchSpec | str) -> float:
         """Millions of trainable parameters. Raises OutOfDomainError."""
         return int(_load(self._path).params[self.index(arch)]) / 1e6
 
-    def flops(self, arch: ArchSpec) -> float:
+    def flops(self, arch: ArchSpec | str) -> float:
         """Millions of multiply-adds for one image. Raises OutOfDomainError."""
         return int(_load(self._path).flops[self.index(arch)]) / 1e6
 
-    def index(self, arch: ArchSpec) -> int:
+    def index(self, arch: ArchSpec | str) -> int:
         """Row, 0 to 6,560, by string. Raises OutOfDomainError for an architecture outside the space."""
         return _row(self.space.to_string(arch))
 
@@ -184,8 +171,7 @@ class NASBenchMacroAnalysis:
 
 
 def _check_dataset(dataset: str) -> None:
-    if dataset not in DATASETS:
-        raise OutOfDomainError(f"got data set {dataset!r}; NAS-Bench-Macro has {', '.join(DATASETS)}")
+    checked_dataset(dataset, DATASETS, MACRO.title)
 
 
 def _row(text: str) -> int:

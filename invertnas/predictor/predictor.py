@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from invertnas.checks import Range, checked, checked_number
 from invertnas.errors import ArtefactError, ConfigError
 from invertnas.files.fingerprint import check_fingerprint, fingerprint
 from invertnas.files.io import read_arrays, write_arrays
@@ -26,6 +27,7 @@ from invertnas.predictor.finetune import EndToEndTrainer, copy_gvae
 from invertnas.predictor.latent_scale import LatentScale, label_place, least_variance
 from invertnas.protocols import Labelled
 from invertnas.seeding import generator
+from invertnas.spaces.accept import accepted_all
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
 
@@ -128,24 +130,32 @@ class InvertiblePredictor:
         val_x = self._latents(val.archs) if len(val) else None
         return self.trainer.fit(self._latents(train.archs), y, val_x, val_y, round_index=round_index).to_dict()
 
-    def predict(self, archs: Sequence[ArchSpec]) -> tuple[FloatArray, FloatArray]:
+    def predict(self, archs: Sequence[ArchSpec | str]) -> tuple[FloatArray, FloatArray]:
         """Accuracies (B,) aggregated over members, and the members' own (K, B), as fractions.
 
         Members that are not finite are left out; where no member is left, the accuracy is NaN.
+
+        Args:
+            archs: B architectures of the space, or strings of its notation; at least one.
+
+        Raises:
+            ConfigError: it is not several architectures, or none.
+            OutOfDomainError: one is not of the space.
         """
-        members = self._forward(self._latents(archs)) * self._y_scale + self._y_shift
+        members = self._forward(self._latents(self._accepted(archs))) * self._y_scale + self._y_shift
         weights = self.weights[:, np.newaxis] * np.isfinite(members)
         total = weights.sum(axis=0)
         total = np.where(total > 0, total, np.nan)
         return ((weights * np.nan_to_num(members)).sum(axis=0) / total).astype(np.float32), members.astype(np.float32)
 
-    def uncertainty(self, archs: Sequence[ArchSpec]) -> FloatArray:
+    def uncertainty(self, archs: Sequence[ArchSpec | str]) -> FloatArray:
         """Standard deviations (B,) of the predicted accuracies, as fractions; see `PredictorConfig.uncertainty`.
 
         Members whose prediction is not finite are left out, as in `predict`; NaN where none is.
 
         Raises:
-            ConfigError: of the Gaussian process before a fit.
+            ConfigError: of the Gaussian process before a fit, and as `predict`.
+            OutOfDomainError: as `predict`.
         """
         if self.config.uncertainty == "members":
             members = self.predict(archs)[1]
@@ -154,7 +164,7 @@ class InvertiblePredictor:
             return members.std(axis=0, where=finite | ~finite.any(axis=0))
         if self._process is None:
             raise ConfigError("got no labels for the Gaussian process; expected fit before uncertainty")
-        return self._process.predict(self._latents(archs))[1].astype(np.float32)
+        return self._process.predict(self._latents(self._accepted(archs)))[1].astype(np.float32)
 
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
@@ -163,21 +173,27 @@ class InvertiblePredictor:
 
         Args:
             targets: (n,) accuracies, fractions.
-            z_std: standard deviation of z.
-            latent_noise: noise on the latent in units of its spread over the space.
+            z_std: standard deviation of z, at least 0.
+            latent_noise: noise on the latent in units of its spread over the space, at least 0.
             rng: source of z and noise.
 
         Returns:
             K * n architectures, member by member; None where the decoded graph is invalid.
+
+        Raises:
+            ConfigError: a target is no fraction, a noise below 0, or `rng` no generator of NumPy.
         """
+        checked_number(latent_noise, "latent_noise", Range(0))
         latents = self.invert_latents(targets, z_std=z_std, rng=rng)
         if latent_noise > 0:
             latents += latent_noise * self.spread * rng.standard_normal(latents.shape, np.float32)
         return self.space.decode(*self.gvae.decode(latents))
 
     def invert_latents(self, targets: FloatArray, *, z_std: float, rng: np.random.Generator) -> FloatArray:
-        """(K * n, D) GVAE latents of (n,) accuracies with sampled z; all members share z."""
-        cfg = self.flow.config
+        """(K * n, D) GVAE latents of (n,) accuracies with sampled z; all members share z. Raises ConfigError."""
+        cfg, targets = self.flow.config, checked_targets(targets)
+        checked_number(z_std, "z_std", Range(0))
+        checked(rng, np.random.Generator, "rng", "InvertiblePredictor")
         pair = np.empty((len(targets), cfg.dim), np.float32)
         pair[:, :-1] = z_std * rng.standard_normal((len(targets), cfg.dim - 1), np.float32)
         pair[:, -1] = (np.asarray(targets) - self._y_shift) / self._y_scale
@@ -216,6 +232,12 @@ class InvertiblePredictor:
         self._encoded, self._process, self.weights = None, None, arrays["weights"]
         self._y_shift, self._y_scale = arrays["y_scale"].tolist()
 
+    def _accepted(self, archs: Sequence[ArchSpec | str]) -> list[ArchSpec]:
+        given = accepted_all(self.space, archs)
+        if not given:
+            raise ConfigError("got no architectures; expected at least one; pass those to predict")
+        return given
+
     def _latents(self, archs: Sequence[ArchSpec]) -> FloatArray:
         """(n, D) latents as the INN sees them; those asked for last are kept, as predictions and uncertainty share."""
         key = tuple(archs)
@@ -247,3 +269,16 @@ class InvertiblePredictor:
     def _invert(self, pair: tf.Tensor) -> tf.Tensor:
         latents, _ = self.flow(tf.tile(pair[tf.newaxis], (self.flow.config.members, 1, 1)), inverse=True)
         return latents
+
+
+def checked_targets(targets: Any) -> FloatArray:
+    """(n,) accuracies to invert as float32. Raises ConfigError unless they are fractions, at least one."""
+    try:
+        values = np.asarray(targets, np.float32)
+    except (TypeError, ValueError):
+        values = np.zeros(0, np.float32)
+    if values.ndim != 1 or not values.size or not ((values >= 0) & (values <= 1)).all():
+        raise ConfigError(
+            f"got targets {targets!r}; expected a list of accuracies, fractions from 0 to 1; divide percent by 100"
+        )
+    return values

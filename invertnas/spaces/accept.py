@@ -23,12 +23,24 @@ def accepted(space: SearchSpace, arch: ArchSpec | str) -> ArchSpec:
     given: Any = arch
     if isinstance(given, str):
         return _read(space, given)
-    if not isinstance(given, ArchSpec) or not space.is_valid(given):
+    if not isinstance(given, ArchSpec) or not _is_valid(space, given):
         raise OutOfDomainError(
             f"got {given!r}; expected an architecture of {space.name}, an ArchSpec or its string; pass what ask() or "
             "sample() returned, or convert results of your own with from_string() or parse()"
         )
     return given
+
+
+def graph_of(space: SearchSpace, arch: ArchSpec | str) -> ArchSpec:
+    """As `accepted`, but a graph is not looked at; the caller checks it. Raises OutOfDomainError."""
+    return arch if isinstance(arch, ArchSpec) else accepted(space, arch)
+
+
+def checked_text(text: Any, space: str) -> str:
+    """A text. Raises OutOfDomainError for anything else."""
+    if not isinstance(text, str):
+        raise OutOfDomainError(f"got {text!r}; expected a string of {space}; other notations are read by parse()")
+    return text
 
 
 def accepted_all(space: SearchSpace, archs: Iterable[ArchSpec | str]) -> list[ArchSpec]:
@@ -47,6 +59,16 @@ def listed(values: Iterable[Any], name: str) -> list[Any]:
     if isinstance(given, (str, bytes, ArchSpec)) or not isinstance(given, Iterable):
         raise ConfigError(f"got {given!r}; expected several {name}; pass a list, of one entry if there is one")
     return list(given)
+
+
+def _is_valid(space: SearchSpace, arch: ArchSpec) -> bool:
+    """`is_valid`, which in a space of the user's own may fail on a graph of another one."""
+    if not all(0 <= op < len(space.op_names) for op in arch.ops):
+        return False
+    try:
+        return bool(space.is_valid(arch))
+    except (ValueError, TypeError, LookupError, ArithmeticError):
+        return False
 
 
 def _read(space: SearchSpace, text: str) -> ArchSpec:

@@ -70,8 +70,11 @@ class SearchSpace(Protocol):
         """Architectures of (B, N) operation indices and (B, N, N) 0/1 entries; None where invalid."""
         ...
 
-    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
-        """For each cell, the operation sequences of all input-output paths (BANANAS' path encoding)."""
+    def paths(self, arch: ArchSpec, longest: int | None = None) -> tuple[set[tuple[int, ...]], ...]:
+        """For each cell, the operation sequences of input-output paths (BANANAS' path encoding).
+
+        Those of at most `longest` operations; None for all, of which large cells have too many to list.
+        """
         ...
 
     def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
@@ -79,5 +82,5 @@ class SearchSpace(Protocol):
         ...
 
     def mutate(self, arch: ArchSpec, rng: np.random.Generator) -> ArchSpec:
-        """One random neighbour."""
+        """One random neighbour, or a sample where an architecture has none."""
         ...

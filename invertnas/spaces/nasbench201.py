@@ -10,12 +10,15 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
+from invertnas.spaces import nasbench201_notations as notations
+from invertnas.spaces.accept import checked_text, graph_of
 from invertnas.spaces.graph_space import GraphSpace
+from invertnas.spaces.notation import Notation
 from invertnas.spaces.records import NB201
 from invertnas.spaces.spec import ArchSpec, IntArray
 
@@ -42,13 +45,14 @@ class NASBench201Space(GraphSpace):
     """
 
     name = NB201.name
+    string_form = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|, as in NATS-Bench"
     op_names = OP_NAMES
     inner_ops = CELL_OPS
     num_nodes = NUM_NODES
     num_cells = 1
 
     def from_cell_ops(self, cell_ops: Iterable[int]) -> ArchSpec:
-        """Architecture from its six inner operation indices, in node order."""
+        """Architecture from its six inner operation indices, in node order; not checked."""
         return ArchSpec((INPUT, *(int(op) for op in cell_ops), OUTPUT), GRAPH_EDGES)
 
     def all(self) -> Iterator[ArchSpec]:
@@ -70,24 +74,22 @@ class NASBench201Space(GraphSpace):
             and all(op in CELL_OPS for op in ops[1:-1])
         )
 
-    def isomorphism_class(self, arch: ArchSpec) -> str:
+    def isomorphism_class(self, arch: ArchSpec | str) -> str:
         """Canonical expression of the function the cell computes.
 
         Zeroed branches vanish, identity edges are substituted, and sums are flattened and sorted,
         so cells equal up to these rewritings share a key: 4,930 classes. (Dong & Yang, 2020, count
         6,466 because they keep zeroed branches as terms of their own.)
         """
-        self._check(arch)
-        return _canonical(arch.ops[1:-1])
+        return _canonical(self._checked(arch).ops[1:-1])
 
-    def to_string(self, arch: ArchSpec) -> str:
+    def to_string(self, arch: ArchSpec | str) -> str:
         """``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``; raises OutOfDomainError for an invalid graph."""
-        self._check(arch)
-        return _format(arch.ops[1:-1])
+        return _format(self._checked(arch).ops[1:-1])
 
     def from_string(self, text: str) -> ArchSpec:
         """Parse the official string; raises OutOfDomainError with the expected form."""
-        match = _CELL.fullmatch(text)
+        match = _CELL.fullmatch(checked_text(text, self.name))
         names = match.groups() if match else ()
         if not names or not all(name in OP_NAMES[2:] for name in names):
             raise OutOfDomainError(
@@ -107,10 +109,9 @@ class NASBench201Space(GraphSpace):
         )
         return [self.from_cell_ops(row) if ok else None for row, ok in zip(inner.tolist(), valid.tolist())]
 
-    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
+    def neighbours(self, arch: ArchSpec | str) -> list[ArchSpec]:
         """The 24 cells that differ in one operation."""
-        self._check(arch)
-        cell = arch.ops[1:-1]
+        cell = self._checked(arch).ops[1:-1]
         return [
             self.from_cell_ops(cell[:position] + (op,) + cell[position + 1 :])
             for position in range(NUM_CELL_EDGES)
@@ -118,12 +119,33 @@ class NASBench201Space(GraphSpace):
             if op != cell[position]
         ]
 
-    def _check(self, arch: ArchSpec) -> None:
+    def to_index(self, arch: ArchSpec | str) -> int:
+        """The benchmark's own number of the cell, 0 to 15,624. Raises OutOfDomainError."""
+        return notations.to_index(self._checked(arch).ops[1:-1])
+
+    def from_index(self, index: int) -> ArchSpec:
+        """The cell of one of the benchmark's own numbers. Raises OutOfDomainError for any other number."""
+        return self.from_cell_ops(notations.from_index(index))
+
+    def to_naslib(self, arch: ArchSpec | str) -> tuple[int, ...]:
+        """NASLib's six operation indices. Raises OutOfDomainError."""
+        return notations.to_naslib(self._checked(arch).ops[1:-1])
+
+    def from_naslib(self, indices: Sequence[int]) -> ArchSpec:
+        """The cell of NASLib's six operation indices. Raises OutOfDomainError."""
+        return self.from_cell_ops(notations.from_naslib(indices))
+
+    def _other_notations(self) -> tuple[Notation, ...]:
+        return notations.others(self)
+
+    def _checked(self, arch: ArchSpec | str) -> ArchSpec:
+        arch = graph_of(self, arch)
         if not self.is_valid(arch):
             raise OutOfDomainError(
                 f"got operations {arch.ops} with edges {arch.edges}, which is no NAS-Bench-201 cell; expected "
                 f"input ({INPUT}), six of {CELL_OPS}, output ({OUTPUT}) on the ten fixed edges"
             )
+        return arch
 
 
 @functools.lru_cache(maxsize=None)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
+from invertnas.spaces.accept import accepted, checked_text, graph_of
 from invertnas.spaces.graph_space import GraphSpace
 from invertnas.spaces.records import MACRO
 from invertnas.spaces.spec import ArchSpec, IntArray
@@ -43,6 +44,7 @@ class NASBenchMacroSpace(GraphSpace):
     num_nodes = NUM_NODES
     num_cells = 1
     path_parts = NUM_LAYERS
+    string_form = "eight digits, 0 to 2"
 
     def from_layer_ops(self, layer_ops: Iterable[int]) -> ArchSpec:
         """Architecture from its eight inner operation indices, in layer order."""
@@ -66,7 +68,7 @@ class NASBenchMacroSpace(GraphSpace):
             and all(op in LAYER_OPS for op in ops[1:-1])
         )
 
-    def identity(self, arch: ArchSpec) -> str:
+    def identity(self, arch: ArchSpec | str) -> str:
         """The string with the identities of each stage, but for its first layer's, moved to the stage's end.
 
         The first layer of a stage changes size and width, so an identity there is a projection and stays. Raises
@@ -76,8 +78,9 @@ class NASBenchMacroSpace(GraphSpace):
         stages = (digits[end - length : end] for length, end in zip(STAGES, _ENDS))
         return "".join((stage[0] + stage[1:].replace("0", "")).ljust(len(stage), "0") for stage in stages)
 
-    def to_string(self, arch: ArchSpec) -> str:
+    def to_string(self, arch: ArchSpec | str) -> str:
         """Eight digits, 0 to 2, as the benchmark writes it; raises OutOfDomainError for an invalid graph."""
+        arch = graph_of(self, arch)
         if not self.is_valid(arch):
             raise OutOfDomainError(
                 f"got operations {arch.ops} with edges {arch.edges}, which is no NAS-Bench-Macro network; expected "
@@ -87,7 +90,7 @@ class NASBenchMacroSpace(GraphSpace):
 
     def from_string(self, text: str) -> ArchSpec:
         """Parse eight digits; raises OutOfDomainError with the expected form."""
-        if len(text) != NUM_LAYERS or not set(text) <= set("012"):
+        if len(checked_text(text, self.name)) != NUM_LAYERS or not set(text) <= set("012"):
             raise OutOfDomainError(
                 f"got {text!r}, which is no NAS-Bench-Macro network; expected {NUM_LAYERS} digits, each 0 "
                 "(identity), 1 (expansion 3, 3x3) or 2 (expansion 6, 5x5)"
@@ -105,15 +108,13 @@ class NASBenchMacroSpace(GraphSpace):
         )
         return [self.from_layer_ops(row) if ok else None for row, ok in zip(inner.tolist(), valid.tolist())]
 
-    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
+    def paths(self, arch: ArchSpec | str, longest: int | None = None) -> tuple[set[tuple[int, ...]], ...]:
         """The operation of each layer, as if each were a cell: the one path through a chain resembles no other."""
-        self.to_string(arch)
-        return tuple({(op,)} for op in arch.ops[1:-1])
+        return tuple({(op,)} if longest is None or longest > 0 else set() for op in accepted(self, arch).ops[1:-1])
 
-    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
+    def neighbours(self, arch: ArchSpec | str) -> list[ArchSpec]:
         """The 16 architectures that differ in one layer; none is the same network as `arch`."""
-        self.to_string(arch)
-        layers = arch.ops[1:-1]
+        layers = accepted(self, arch).ops[1:-1]
         return [
             self.from_layer_ops(layers[:place] + (op,) + layers[place + 1 :])
             for place in range(NUM_LAYERS)

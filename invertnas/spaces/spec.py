@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +19,25 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ArchSpec:
-    """An architecture in operation-on-node form.
+    """An architecture in operation-on-node form. Lists, and NumPy's whole numbers, become tuples and Python's.
 
     Attributes:
         ops: operation index of each node, in node order; length n <= N of the space.
         edges: (source, target) node pairs, sorted; source < target, so the order is topological.
 
     Raises:
-        OutOfDomainError: on construction, if an edge is out of range, not forward, or repeated.
+        OutOfDomainError: on construction, if an edge is out of range, not forward, or repeated, or what is given
+            are no whole numbers.
     """
 
     ops: tuple[int, ...]
     edges: tuple[tuple[int, int], ...]
 
     def __post_init__(self) -> None:
+        if not _is_plain(self.ops, self.edges):
+            ops, edges = _plain(self.ops, self.edges)
+            object.__setattr__(self, "ops", ops)
+            object.__setattr__(self, "edges", edges)
         n = len(self.ops)
         for source, target in self.edges:
             if not 0 <= source < target < n:
@@ -39,6 +47,26 @@ class ArchSpec:
                 )
         if list(self.edges) != sorted(set(self.edges)):
             raise OutOfDomainError("edges must be sorted and distinct; pass tuple(sorted(set(edges)))")
+
+
+def _is_plain(ops: Any, edges: Any) -> bool:
+    """Whether both are tuples of whole numbers of Python, the edges pairs."""
+    if not (type(ops) is type(edges) is tuple and set(map(type, ops)) <= {int} and set(map(type, edges)) <= {tuple}):
+        return False
+    return set(map(len, edges)) <= {2} and set(map(type, itertools.chain.from_iterable(edges))) <= {int}
+
+
+def _plain(ops: Any, edges: Any) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
+    try:
+        if isinstance(ops, str) or any(isinstance(op, bool) for op in ops):
+            raise TypeError("no whole numbers")
+        pairs = tuple((operator.index(source), operator.index(target)) for source, target in edges)
+        return tuple(operator.index(op) for op in ops), pairs
+    except (TypeError, ValueError) as error:
+        raise OutOfDomainError(
+            f"got operations {ops!r} and edges {edges!r} ({error}); expected whole numbers, and pairs of them; pass "
+            "tuples such as ArchSpec((1, 2, 0), ((0, 1), (1, 2)))"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,22 +139,21 @@ def join_cells(ops: IntArray, adjacency: IntArray, cells: int) -> tuple[IntArray
     return ops.reshape(batch, cells * size), joined.reshape(batch, cells * size, cells * size)
 
 
-def graph_paths(arch: ArchSpec) -> set[tuple[int, ...]]:
-    """Operation sequences of all paths from the first to the last node, end points left out.
+def graph_paths(arch: ArchSpec, longest: int | None = None) -> set[tuple[int, ...]]:
+    """Operation sequences of paths from the first to the last node, end points left out.
 
     This is the set that BANANAS' path encoding marks (White et al., 2021a, section 4).
+
+    Args:
+        arch: at least two nodes.
+        longest: operations on the longest path that is listed; None for all, of which there may be 2^(n - 2).
     """
-    successors: dict[int, list[int]] = {}
-    for source, target in arch.edges:
-        successors.setdefault(source, []).append(target)
     last = len(arch.ops) - 1
-    found: set[tuple[int, ...]] = set()
-    stack: list[tuple[int, tuple[int, ...]]] = [(0, ())]
-    while stack:
-        node, path = stack.pop()
-        for successor in successors.get(node, ()):
-            if successor == last:
-                found.add(path)
-            else:
-                stack.append((successor, path + (arch.ops[successor],)))
-    return found
+    into: list[set[tuple[int, ...]]] = [{()}, *(set() for _ in range(last))]
+    for source, target in arch.edges:  # sorted, so all edges into the source come before
+        if target == last:
+            into[last] |= into[source]
+        else:
+            step = (arch.ops[target],)
+            into[target] |= {path + step for path in into[source] if longest is None or len(path) < longest}
+    return into[last] if last > 0 else set()

@@ -133,7 +133,7 @@ def test_a_notation_of_ones_own_may_name_operations_freely() -> None:
     class Notation(OwnSpace):
         op_names = ("input", "output", "conv 3x3", "3-3", "3-3")
 
-        def to_string(self, arch: ArchSpec) -> str:
+        def to_string(self, arch: ArchSpec | str) -> str:
             return SPACE.to_string(arch)
 
         def from_string(self, text: str) -> ArchSpec:

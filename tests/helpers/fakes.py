@@ -47,7 +47,7 @@ class TinySpace(NASBench201Space):
     def sample(self, rng: np.random.Generator) -> ArchSpec:
         return self.from_cell_ops(rng.integers(2, 4, 6))
 
-    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
+    def neighbours(self, arch: ArchSpec | str) -> list[ArchSpec]:
         return [other for other in super().neighbours(arch) if set(other.ops[1:-1]) <= {2, 3}]
 
 

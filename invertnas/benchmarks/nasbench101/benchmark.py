@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,10 +20,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from invertnas.benchmarks.base import QueryLedger, QueryRecord
+from invertnas.benchmarks.base import PaidBenchmark, checked_dataset
+from invertnas.checks import checked_path
 from invertnas.errors import ArtefactError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays, read_json
 from invertnas.spaces.nasbench101.space import NUM_CELLS, NASBench101Space
+from invertnas.spaces.notation import is_whole
 from invertnas.spaces.records import NB101
 from invertnas.spaces.spec import ArchSpec
 
@@ -80,7 +83,7 @@ def default_table() -> Path:
     return OFFICIAL_TABLE if OFFICIAL_TABLE.is_file() else DEFAULT_TABLE
 
 
-class NASBench101:
+class NASBench101(PaidBenchmark[NASBench101Space]):
     """The benchmark as a search sees it: paid accuracies after 108 epochs, nothing else.
 
     Implements `invertnas.benchmarks.base.Benchmark`. One object serves one search. Isomorphic cells, and cells
@@ -102,34 +105,18 @@ class NASBench101:
     name = NB101.name
     datasets = DATASETS
 
-    def __init__(self, budget: int, table: Path | None = None) -> None:
-        self.space = NASBench101Space()
-        self.ledger = QueryLedger(budget)
-        self._path = table or default_table()
+    def __init__(self, budget: int, table: str | os.PathLike[str] | None = None) -> None:
+        super().__init__(NASBench101Space(), budget)
+        self._path = default_table() if table is None else checked_path(table, "table")
 
     @property
     def labels(self) -> str:
         """Where the accuracies come from: one of `LABELS`."""
         return _load_objective(self._path, DATASETS[0]).origin
 
-    def query(self, arch: ArchSpec, dataset: str) -> float:
-        """The data set's accuracy in [0, 1], mean of three runs or an estimate of it; a repeated question is free.
-
-        Raises:
-            OutOfDomainError: unknown data set or architecture outside the space.
-            BudgetError: the budget is used up.
-            DataMissingError: the table is of a part of the official file and lacks this cell.
-        """
-        _check_dataset(dataset)
-        text = self.space.to_string(arch)
-        identity = f"{dataset} {text}"
-        known = self.ledger.known(identity)
-        if known is not None:
-            return known
+    def _lookup(self, arch: ArchSpec, dataset: str) -> float:
         loaded = _load_objective(self._path, dataset)
-        value = float(loaded.values[_row(loaded.codes, self.space.code(arch))])
-        self.ledger.pay(identity, QueryRecord(text, value))
-        return value
+        return float(loaded.values[_row(loaded.codes, self.space.code(arch))])
 
 
 class NASBench101Analysis:
@@ -144,21 +131,21 @@ class NASBench101Analysis:
         DataMissingError, ArtefactError: on first use, if the table is missing or damaged.
     """
 
-    def __init__(self, table: Path | None = None) -> None:
+    def __init__(self, table: str | os.PathLike[str] | None = None) -> None:
         self.space = NASBench101Space()
-        self._path = table or default_table()
+        self._path = default_table() if table is None else checked_path(table, "table")
 
     @property
     def labels(self) -> str:
         """Where the accuracies come from: one of `LABELS`."""
         return _load(self._path).origin
 
-    def validation_accuracy(self, arch: ArchSpec, dataset: str) -> float:
+    def validation_accuracy(self, arch: ArchSpec | str, dataset: str) -> float:
         """What `NASBench101.query` answers, in [0, 1]. Raises as it does, but for the budget."""
         _check_dataset(dataset)
         return float(getattr(_load(self._path), _COLUMNS[dataset])[self.index(arch)])
 
-    def test_accuracy(self, arch: ArchSpec, dataset: str) -> float:
+    def test_accuracy(self, arch: ArchSpec | str, dataset: str) -> float:
         """Mean test accuracy of three runs in [0, 1], measured for every cell. Raises as `validation_accuracy`."""
         _check_dataset(dataset)
         return float(_load(self._path).test[self.index(arch)])
@@ -176,7 +163,7 @@ class NASBench101Analysis:
         loaded = _load(self._path)
         return float(getattr(loaded, _COLUMNS[dataset]).max()), float(loaded.test.max())
 
-    def sources(self, arch: ArchSpec) -> tuple[str, str]:
+    def sources(self, arch: ArchSpec | str) -> tuple[str, str]:
         """What the cell's validation and its test accuracy are: two of `SOURCES`.
 
         A validation accuracy that is `IMPUTED` was predicted from the cell's test accuracy and graph, with the
@@ -185,15 +172,15 @@ class NASBench101Analysis:
         loaded, row = _load(self._path), self.index(arch)
         return SOURCES[loaded.val_source[row]], SOURCES[loaded.test_source[row]]
 
-    def index(self, arch: ArchSpec) -> int:
+    def index(self, arch: ArchSpec | str) -> int:
         """Row of the table; rows ascend with `NASBench101Space.code`. Raises OutOfDomainError, DataMissingError."""
         return _row(_load(self._path).codes, self.space.code(arch))
 
     def arch(self, index: int) -> ArchSpec:
         """Architecture of a row. Raises OutOfDomainError if there is none."""
         codes = _load(self._path).codes
-        if not 0 <= index < len(codes):
-            raise OutOfDomainError(f"got index {index}; expected 0 to {len(codes) - 1}")
+        if not is_whole(index) or not 0 <= index < len(codes):
+            raise OutOfDomainError(f"got index {index!r}; expected a whole number from 0 to {len(codes) - 1}")
         return self.space.from_code(int(codes[index]))
 
     def table(self, dataset: str) -> dict[str, npt.NDArray[Any]]:
@@ -224,8 +211,7 @@ def surrogate_quality(path: Path = DEFAULT_QUALITY) -> dict[str, Any]:
 
 
 def _check_dataset(dataset: str) -> None:
-    if dataset not in DATASETS:
-        raise OutOfDomainError(f"got data set {dataset!r}; NAS-Bench-101 has {', '.join(DATASETS)}")
+    checked_dataset(dataset, DATASETS, NB101.title)
 
 
 def _row(codes: Codes, code: int) -> int:

@@ -7,10 +7,9 @@ accuracy, and there is neither a test accuracy nor a known optimum. Which surrog
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
-from invertnas.benchmarks.base import QueryLedger, QueryRecord
+from invertnas.benchmarks.base import PaidBenchmark, checked_dataset
 from invertnas.benchmarks.nasbench301.surrogate import (
     DATA,
     EMBEDDED_LABELS,
@@ -20,7 +19,7 @@ from invertnas.benchmarks.nasbench301.surrogate import (
     official_labels,
     read_calibration,
 )
-from invertnas.errors import OutOfDomainError
+from invertnas.checks import checked_path
 from invertnas.spaces.nasbench301.space import NASBench301Space
 from invertnas.spaces.records import NB301
 from invertnas.spaces.spec import ArchSpec
@@ -32,10 +31,11 @@ MODELS_VARIABLE = "INVERTNAS_NB301_MODELS"
 class _Labels:
     """The source of the accuracies: official models where a folder is given, else the embedded surrogate."""
 
-    def __init__(self, models: Path | None, data: Path | None) -> None:
+    def __init__(self, models: str | os.PathLike[str] | None, data: str | os.PathLike[str] | None) -> None:
         named = os.environ.get(MODELS_VARIABLE)
-        self.models = models if models is not None else Path(named) if named and data is None else None
-        self.data = data or DATA
+        given = models if models is not None else named if named and data is None else None
+        self.models = None if given is None else checked_path(given, "models")
+        self.data = DATA if data is None else checked_path(data, "data")
 
     def name(self) -> str:
         return EMBEDDED_LABELS if self.models is None else official_labels(self.models)
@@ -44,7 +44,7 @@ class _Labels:
         return load_embedded(self.data) if self.models is None else load_official(self.models)
 
 
-class NASBench301:
+class NASBench301(PaidBenchmark[NASBench301Space]):
     """The benchmark as a search sees it: paid predictions of the validation accuracy.
 
     Implements `invertnas.benchmarks.base.Benchmark`. One object serves one search. The surrogate is
@@ -65,9 +65,10 @@ class NASBench301:
     name = NB301.name
     datasets = DATASETS
 
-    def __init__(self, budget: int, models: Path | None = None, data: Path | None = None) -> None:
-        self.space = NASBench301Space()
-        self.ledger = QueryLedger(budget)
+    def __init__(
+        self, budget: int, models: str | os.PathLike[str] | None = None, data: str | os.PathLike[str] | None = None
+    ) -> None:
+        super().__init__(NASBench301Space(), budget)
         self._labels = _Labels(models, data)
 
     @property
@@ -75,22 +76,8 @@ class NASBench301:
         """Which surrogate the accuracies come from, with its version."""
         return self._labels.name()
 
-    def query(self, arch: ArchSpec, dataset: str) -> float:
-        """Predicted validation accuracy in [0, 1]; a repeated question is free.
-
-        Raises:
-            OutOfDomainError: unknown data set or architecture outside the space.
-            BudgetError: the budget is used up.
-        """
-        _check_dataset(dataset)
-        text = self.space.to_string(arch)
-        identity = f"{dataset} {text}"
-        known = self.ledger.known(identity)
-        if known is not None:
-            return known
-        value = self._labels.surrogate().accuracy(self.space.to_compact(arch))
-        self.ledger.pay(identity, QueryRecord(text, value))
-        return value
+    def _lookup(self, arch: ArchSpec, dataset: str) -> float:
+        return self._labels.surrogate().accuracy(self.space.to_compact(arch))
 
 
 class NASBench301Analysis:
@@ -105,7 +92,9 @@ class NASBench301Analysis:
         DataMissingError, ArtefactError: on first use, if the surrogate is missing or damaged.
     """
 
-    def __init__(self, models: Path | None = None, data: Path | None = None) -> None:
+    def __init__(
+        self, models: str | os.PathLike[str] | None = None, data: str | os.PathLike[str] | None = None
+    ) -> None:
         self.space = NASBench301Space()
         self._labels = _Labels(models, data)
 
@@ -114,12 +103,12 @@ class NASBench301Analysis:
         """Which surrogate the accuracies come from, with its version."""
         return self._labels.name()
 
-    def validation_accuracy(self, arch: ArchSpec, dataset: str) -> float:
+    def validation_accuracy(self, arch: ArchSpec | str, dataset: str) -> float:
         """Predicted validation accuracy in [0, 1]. Raises OutOfDomainError."""
         _check_dataset(dataset)
         return self._labels.surrogate().accuracy(self.space.to_compact(arch))
 
-    def test_accuracy(self, arch: ArchSpec, dataset: str) -> None:
+    def test_accuracy(self, arch: ArchSpec | str, dataset: str) -> None:
         """None: the surrogates predict validation accuracies only. Raises OutOfDomainError."""
         _check_dataset(dataset)
         self.space.to_compact(arch)
@@ -135,5 +124,4 @@ class NASBench301Analysis:
 
 
 def _check_dataset(dataset: str) -> None:
-    if dataset not in DATASETS:
-        raise OutOfDomainError(f"got data set {dataset!r}; NAS-Bench-301 has {', '.join(DATASETS)}")
+    checked_dataset(dataset, DATASETS, NB301.title)

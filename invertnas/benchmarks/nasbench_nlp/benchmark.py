@@ -12,16 +12,18 @@ with a model trained on the logs (*surrogate*), whose quality is in `data/nasben
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
-from invertnas.benchmarks.base import QueryLedger, QueryRecord
+from invertnas.benchmarks.base import PaidBenchmark, checked_dataset
 from invertnas.benchmarks.nasbench_nlp.features import parameters
 from invertnas.benchmarks.nasbench_nlp.official import OfficialSurrogate
 from invertnas.benchmarks.nasbench_nlp.surrogate import DIVERGED_LOSS, NLPSurrogate
-from invertnas.errors import ArtefactError, DataMissingError, OutOfDomainError
+from invertnas.checks import checked_path
+from invertnas.errors import ArtefactError, DataMissingError
 from invertnas.files.io import read_arrays
 from invertnas.spaces.nasbench_nlp import cell as nlp_cell
 from invertnas.spaces.nasbench_nlp.space import NASBenchNLPSpace
@@ -35,7 +37,7 @@ TABULAR, SURROGATE, OFFICIAL = "tabular", "surrogate", "official surrogate"
 ARRAYS = ("cells", "cell_of_run", "val", "test", "origin", "source_sha256")
 
 
-class NASBenchNLP:
+class NASBenchNLP(PaidBenchmark[NASBenchNLPSpace]):
     """The benchmark as a search sees it: paid validation "accuracies", nothing else.
 
     Implements `invertnas.benchmarks.base.Benchmark`. One object serves one search. Files are read on first
@@ -60,17 +62,17 @@ class NASBenchNLP:
     def __init__(
         self,
         budget: int,
-        table: Path | None = None,
-        surrogate: Path | None = None,
+        table: str | os.PathLike[str] | None = None,
+        surrogate: str | os.PathLike[str] | None = None,
         *,
         tabular: bool = True,
-        official: Path | None = None,
+        official: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.space = NASBenchNLPSpace()
-        self.ledger = QueryLedger(budget)
-        self._table = (table or DEFAULT_TABLE) if tabular else None
-        self._surrogate = surrogate
-        self._official = official
+        super().__init__(NASBenchNLPSpace(), budget)
+        path = DEFAULT_TABLE if table is None else checked_path(table, "table")
+        self._table = path if tabular else None
+        self._surrogate = None if surrogate is None else checked_path(surrogate, "surrogate")
+        self._official = None if official is None else checked_path(official, "official")
 
     @property
     def labels(self) -> str:
@@ -87,21 +89,8 @@ class NASBenchNLP:
         origin = _origin(self._table)
         return f"{TABULAR if origin == ORIGINS[0] else origin} + {kind}"
 
-    def query(self, arch: ArchSpec, dataset: str) -> float:
-        """1 - validation loss / 100 after 50 epochs; a repeated question is free.
-
-        Raises:
-            OutOfDomainError: unknown data set or graph outside the space.
-            BudgetError: the budget is used up.
-        """
-        _check_dataset(dataset)
-        identity = self.space.identity(arch)
-        known = self.ledger.known(identity)
-        if known is not None:
-            return known
-        value = 1 - self._loss(identity, arch) / 100
-        self.ledger.pay(identity, QueryRecord(identity, value))
-        return value
+    def _lookup(self, arch: ArchSpec, dataset: str) -> float:
+        return 1 - self._loss(self.space.identity(arch), arch) / 100
 
     def _loss(self, identity: str, arch: ArchSpec) -> float:
         logged = _load_validation(self._table).get(identity) if self._table else None
@@ -125,20 +114,20 @@ class NASBenchNLPAnalysis:
         DataMissingError, ArtefactError: on first use, if the table is missing or damaged.
     """
 
-    def __init__(self, table: Path | None = None) -> None:
+    def __init__(self, table: str | os.PathLike[str] | None = None) -> None:
         self.space = NASBenchNLPSpace()
-        self._path = table or DEFAULT_TABLE
+        self._path = DEFAULT_TABLE if table is None else checked_path(table, "table")
 
     @property
     def origin(self) -> str:
         """Where the logs come from: "collected logs" or "official logs"."""
         return _origin(self._path)
 
-    def validation_accuracy(self, arch: ArchSpec, dataset: str) -> float | None:
+    def validation_accuracy(self, arch: ArchSpec | str, dataset: str) -> float | None:
         """1 - mean validation loss / 100 of a logged cell, None for others. Raises OutOfDomainError."""
         return self._value("val", arch, dataset)
 
-    def test_accuracy(self, arch: ArchSpec, dataset: str) -> float | None:
+    def test_accuracy(self, arch: ArchSpec | str, dataset: str) -> float | None:
         """1 - mean test loss / 100 of a logged cell, None for others: the surrogate has no test value."""
         return self._value("test", arch, dataset)
 
@@ -152,7 +141,7 @@ class NASBenchNLPAnalysis:
         _check_dataset(dataset)
         return 1 - min(_means(self._path, "val").values()) / 100, 1 - min(_means(self._path, "test").values()) / 100
 
-    def source(self, arch: ArchSpec) -> str:
+    def source(self, arch: ArchSpec | str) -> str:
         """Which label a query of the default benchmark gives: "tabular" or "surrogate"."""
         return TABULAR if self.space.identity(arch) in _means(self._path, "val") else SURROGATE
 
@@ -160,19 +149,18 @@ class NASBenchNLPAnalysis:
         """Every logged cell, in order of the logs."""
         return tuple(self.space.from_string(text) for text in _means(self._path, "val"))
 
-    def params(self, arch: ArchSpec) -> float:
+    def params(self, arch: ArchSpec | str) -> float:
         """Millions of trainable parameters of the network of three such layers. Raises OutOfDomainError."""
         return parameters(self.space.to_cell(arch)) / 1e6
 
-    def _value(self, column: str, arch: ArchSpec, dataset: str) -> float | None:
+    def _value(self, column: str, arch: ArchSpec | str, dataset: str) -> float | None:
         _check_dataset(dataset)
         loss = _means(self._path, column).get(self.space.identity(arch))
         return None if loss is None else 1 - loss / 100
 
 
 def _check_dataset(dataset: str) -> None:
-    if dataset not in DATASETS:
-        raise OutOfDomainError(f"got data set {dataset!r}; NAS-Bench-NLP has {', '.join(DATASETS)}")
+    checked_dataset(dataset, DATASETS, NBNLP.title)
 
 
 @functools.lru_cache(maxsize=4)

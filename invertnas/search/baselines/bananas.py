@@ -43,6 +43,7 @@ class PathEncoder:
         self.paths = tuple(itertools.islice(every, cutoff))
         self._parts = int(getattr(space, "path_parts", space.num_cells))
         self.width = len(self.paths) * self._parts
+        self._longest = len(self.paths[-1]) if self.paths else 0
         self._space = space
         self._column = {path: column for column, path in enumerate(self.paths)}
 
@@ -50,7 +51,7 @@ class PathEncoder:
         """(B, D) float32 entries 0 or 1."""
         encoded = np.zeros((len(archs), self._parts, len(self.paths)), np.float32)
         for row, arch in enumerate(archs):
-            for cell, paths in enumerate(self._space.paths(arch)):
+            for cell, paths in enumerate(self._space.paths(arch, self._longest)):
                 encoded[row, cell, [self._column[path] for path in paths if path in self._column]] = 1.0
         return encoded.reshape(len(archs), self.width)
 

@@ -12,11 +12,14 @@ import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
+from invertnas.spaces.accept import checked_text, graph_of
 from invertnas.spaces.graph_space import GraphSpace
+from invertnas.spaces.nasbench101 import notations
 from invertnas.spaces.nasbench101.graph import (
     CODE_BASE,
     MAX_EDGES,
@@ -32,6 +35,7 @@ from invertnas.spaces.nasbench101.graph import (
     module_hash,
     number_forward,
 )
+from invertnas.spaces.notation import Notation
 from invertnas.spaces.records import NB101
 from invertnas.spaces.spec import ArchSpec, IntArray, graph_paths
 
@@ -92,17 +96,17 @@ class NASBench101Space(GraphSpace):
         """
         return _form(arch) is not None
 
-    def canonical(self, arch: ArchSpec) -> ArchSpec:
+    def canonical(self, arch: ArchSpec | str) -> ArchSpec:
         """The pruned graph in its canonical numbering. Raises OutOfDomainError for an invalid graph."""
-        return _spec(_checked(arch))
+        return _spec(_checked(self, arch))
 
-    def identity(self, arch: ArchSpec) -> str:
+    def identity(self, arch: ArchSpec | str) -> str:
         """The benchmark's MD5 hash of the pruned cell, equal for isomorphic cells. Raises OutOfDomainError."""
-        return module_hash(*_checked(arch))
+        return module_hash(*_checked(self, arch))
 
-    def code(self, arch: ArchSpec) -> int:
+    def code(self, arch: ArchSpec | str) -> int:
         """A number below 2^32, ascending with `all`, that names the cell. Raises OutOfDomainError."""
-        return cell_code(*_checked(arch))
+        return cell_code(*_checked(self, arch))
 
     def from_code(self, code: int) -> ArchSpec:
         """The cell of a code. Raises OutOfDomainError for a number that is none."""
@@ -117,13 +121,13 @@ class NASBench101Space(GraphSpace):
             raise OutOfDomainError(f"got {code}, which is no NAS-Bench-101 cell; expected a number of `code`")
         return _spec(form)
 
-    def to_string(self, arch: ArchSpec) -> str:
+    def to_string(self, arch: ArchSpec | str) -> str:
         """Canonical form as the adjacency's upper triangle, row by row, and the operations in node order.
 
         For example ``101 input conv3x3-bn-relu output`` is input -> convolution -> output: the pairs (0, 1),
         (0, 2) and (1, 2). Raises OutOfDomainError for an invalid graph.
         """
-        return _format(_checked(arch))
+        return _format(_checked(self, arch))
 
     def from_string(self, text: str) -> ArchSpec:
         """Inverse of `to_string`; a cell in another numbering gives its canonical form.
@@ -131,7 +135,7 @@ class NASBench101Space(GraphSpace):
         Raises:
             OutOfDomainError: malformed text, or a graph outside the space.
         """
-        match = _TEXT.fullmatch(text)
+        match = _TEXT.fullmatch(checked_text(text, self.name))
         bits, names = (match.group(1), match.group(2).split()) if match else ("", [])
         pairs = list(itertools.combinations(range(len(names)), 2))
         if not names or len(bits) != len(pairs) or not set(names) <= set(OP_NAMES):
@@ -156,21 +160,48 @@ class NASBench101Space(GraphSpace):
         rows = zip(forward.tolist(), masks.tolist(), ends.tolist(), ops.tolist())
         return [_decoded(mask, tuple(row[1:end])) if ok else None for ok, mask, end, row in rows]
 
-    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
-        """Operation sequences from input to output, of the one cell. Raises OutOfDomainError."""
-        return (graph_paths(self.canonical(arch)),)
+    def paths(self, arch: ArchSpec | str, longest: int | None = None) -> tuple[set[tuple[int, ...]], ...]:
+        """Operation sequences from input to output, at most `longest` long. Raises OutOfDomainError."""
+        return (graph_paths(self.canonical(arch), longest),)
 
-    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
+    def neighbours(self, arch: ArchSpec | str) -> list[ArchSpec]:
         """All other cells one edit away from the pruned cell, each once, in a fixed order.
 
         An edit changes one operation, drops one edge, adds one wherever that makes no cycle, or, as pruned cells
         could only shrink by these, hangs a new operation between two nodes. A cell with nine edges cannot grow:
         it has about 17 neighbours, smaller ones have up to about 80.
         """
-        own = _checked(arch)
+        own = _checked(self, arch)
         found = dict.fromkeys(filter(None, (canonical(*edited) for edited in _edits(*own))))
         found.pop(own, None)
         return [_spec(form) for form in found]
+
+    def to_matrix(self, arch: ArchSpec | str) -> tuple[list[list[int]], list[str]]:
+        """Adjacency matrix and operations of the canonical form, as the benchmark's ModelSpec has them.
+
+        Raises:
+            OutOfDomainError: for an invalid graph.
+        """
+        return notations.to_matrix(self.canonical(arch))
+
+    def from_matrix(self, matrix: Any, ops: Sequence[str]) -> ArchSpec:
+        """The cell of an upper triangular 0/1 matrix and the operations in node order. Raises OutOfDomainError."""
+        return notations.from_matrix(self, matrix, ops)
+
+    def to_naslib(self, arch: ArchSpec | str) -> tuple[int, ...]:
+        """NASLib's tuple: the matrix row by row, then the operation indices. Raises OutOfDomainError."""
+        return notations.to_naslib(self.canonical(arch))
+
+    def from_hash(self, name: str) -> ArchSpec:
+        """The cell of one of the benchmark's MD5 names, which `identity` gives; seconds on the first call.
+
+        Raises:
+            OutOfDomainError: there is no such cell.
+        """
+        return notations.from_hash(self, name)
+
+    def _other_notations(self) -> tuple[Notation, ...]:
+        return notations.others(self)
 
 
 def _form(arch: ArchSpec) -> _Form | None:
@@ -181,7 +212,8 @@ def _form(arch: ArchSpec) -> _Form | None:
     return canonical(_mask(arch.edges), _labels(ops[1:-1]))
 
 
-def _checked(arch: ArchSpec) -> _Form:
+def _checked(space: NASBench101Space, arch: ArchSpec | str) -> _Form:
+    arch = graph_of(space, arch)
     form = _form(arch)
     if form is None:
         raise OutOfDomainError(

@@ -108,11 +108,12 @@ def edited_cell(cell: CompactCell, edit: int) -> CompactCell:
     return cell[:start] + tuple(sorted((pair, cell[position ^ 1]))) + cell[start + 2 :]
 
 
-def cell_paths(cell: CompactCell) -> set[tuple[int, ...]]:
-    """Operations, 0..6, along every path from either cell input to the output."""
+def cell_paths(cell: CompactCell, longest: int | None = None) -> set[tuple[int, ...]]:
+    """Operations, 0..6, along every path from either cell input to the output, at most `longest` of them."""
+    most = NUM_BLOCKS if longest is None else longest
     into: list[set[tuple[int, ...]]] = [{()}, {()}]
-    for first, second in zip(cell[::2], cell[1::2]):
-        into.append({path + (op,) for number, op in (first, second) for path in into[number]})
+    for pair in zip(cell[::2], cell[1::2]):
+        into.append({path + (op,) for number, op in pair for path in into[number] if len(path) < most})
     return set().union(*into[2:])
 
 

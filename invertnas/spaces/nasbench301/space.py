@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
+from invertnas.spaces.accept import checked_text, graph_of
 from invertnas.spaces.graph_space import GraphSpace
+from invertnas.spaces.nasbench301 import notations
 from invertnas.spaces.nasbench301.cells import (
     CELL_NODES,
     CELL_OPS,
@@ -41,6 +43,7 @@ from invertnas.spaces.nasbench301.cells import (
     parse_cell,
     source_nodes,
 )
+from invertnas.spaces.notation import Notation
 from invertnas.spaces.records import NB301
 from invertnas.spaces.spec import ArchSpec, IntArray
 
@@ -94,8 +97,9 @@ class NASBench301Space(GraphSpace):
             ) from error
         return _build(canonical_cell(normal), canonical_cell(reduce))
 
-    def to_compact(self, arch: ArchSpec) -> tuple[CompactCell, CompactCell]:
+    def to_compact(self, arch: ArchSpec | str) -> tuple[CompactCell, CompactCell]:
         """Inverse of `from_compact`, inputs ascending within a block. Raises OutOfDomainError."""
+        arch = graph_of(self, arch)
         cells = _parse(arch)
         if cells is None:
             raise OutOfDomainError(
@@ -119,10 +123,14 @@ class NASBench301Space(GraphSpace):
             raise OutOfDomainError(f"got concatenations {concats}; expected {CONCAT} for both cells")
         return self.from_compact([[(number, op_number(op)) for number, op in cell] for cell in cells])
 
-    def to_genotype(self, arch: ArchSpec) -> Genotype:
+    def to_genotype(self, arch: ArchSpec | str) -> Genotype:
         """Inverse of `from_genotype`. Raises OutOfDomainError."""
         normal, reduce = ([(CELL_OPS[op], number) for number, op in cell] for cell in self.to_compact(arch))
         return Genotype(normal, list(CONCAT), reduce, list(CONCAT))
+
+    def to_config(self, arch: ArchSpec | str) -> dict[str, str]:
+        """The configuration of the benchmark's own code, as a dictionary. Raises OutOfDomainError."""
+        return notations.to_config(self.to_genotype(arch))
 
     def sample(self, rng: np.random.Generator) -> ArchSpec:
         """Uniform over the space: two different inputs for each block, one of seven operations sixteen times."""
@@ -134,7 +142,7 @@ class NASBench301Space(GraphSpace):
         """Whether the graph is the one of a DARTS architecture, in its node order."""
         return _parse(arch) is not None
 
-    def isomorphism_class(self, arch: ArchSpec) -> str:
+    def isomorphism_class(self, arch: ArchSpec | str) -> str:
         """The string with the blocks of each cell in their least order.
 
         Another order of the blocks gives the same network up to the order of channels in the
@@ -142,13 +150,13 @@ class NASBench301Space(GraphSpace):
         """
         return _format(*(least_order(cell) for cell in self.to_compact(arch)))
 
-    def to_string(self, arch: ArchSpec) -> str:
+    def to_string(self, arch: ArchSpec | str) -> str:
         """``normal:|op~0|op~1|+...;reduce:|op~0|op~1|+...``, op~i reading input i. Raises OutOfDomainError."""
         return _format(*self.to_compact(arch))
 
     def from_string(self, text: str) -> ArchSpec:
         """Inverse of `to_string`; raises OutOfDomainError with the expected form."""
-        parts = [part.partition(":") for part in text.split(";")]
+        parts = [part.partition(":") for part in checked_text(text, self.name).split(";")]
         if tuple(name for name, _, _ in parts) != CELL_NAMES:
             raise OutOfDomainError(f"got {text!r}; expected 'normal:CELL;reduce:CELL' with CELL = {FORM}")
         return _build(*(parse_cell(cell) for _, _, cell in parts))
@@ -165,28 +173,32 @@ class NASBench301Space(GraphSpace):
             for *row, ok in zip(inputs.tolist(), kinds.tolist(), valid.tolist())
         ]
 
-    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
-        """For each cell, the operation sequences from either cell input to the output.
+    def paths(self, arch: ArchSpec | str, longest: int | None = None) -> tuple[set[tuple[int, ...]], ...]:
+        """For each cell, the operation sequences from either cell input to the output, at most `longest` long.
 
         A sequence does not tell from which of the two inputs it starts.
         """
         return tuple(
-            {tuple(FIRST_OP + op for op in path) for path in cell_paths(cell)} for cell in self.to_compact(arch)
+            {tuple(FIRST_OP + op for op in path) for path in cell_paths(cell, longest)}
+            for cell in self.to_compact(arch)
         )
 
-    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
+    def neighbours(self, arch: ArchSpec | str) -> list[ArchSpec]:
         """The 120 architectures that differ in one operation (96) or one input (24), normal cell first."""
         normal, reduce = self.to_compact(arch)
         return [_build(edited_cell(normal, edit), reduce) for edit in range(NUM_EDITS)] + [
             _build(normal, edited_cell(reduce, edit)) for edit in range(NUM_EDITS)
         ]
 
-    def mutate(self, arch: ArchSpec, rng: np.random.Generator) -> ArchSpec:
+    def mutate(self, arch: ArchSpec | str, rng: np.random.Generator) -> ArchSpec:
         """One of the 120 neighbours, uniformly."""
         cells = list(self.to_compact(arch))
         which, edit = divmod(int(rng.integers(NUM_CELLS * NUM_EDITS)), NUM_EDITS)
         cells[which] = edited_cell(cells[which], edit)
         return _build(*cells)
+
+    def _other_notations(self) -> tuple[Notation, ...]:
+        return notations.others(self)
 
 
 def _format(*cells: CompactCell) -> str:

@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from invertnas.errors import OutOfDomainError
+from invertnas.spaces.accept import checked_text, graph_of
 from invertnas.spaces.graph_space import GraphSpace
 from invertnas.spaces.nasbench_nlp import cell as nlp_cell
 from invertnas.spaces.nasbench_nlp.cell import (
@@ -37,6 +39,7 @@ from invertnas.spaces.nasbench_nlp.cell import (
 )
 from invertnas.spaces.nasbench_nlp.edits import edits
 from invertnas.spaces.nasbench_nlp.sampling import random_cell
+from invertnas.spaces.notation import Notation
 from invertnas.spaces.records import NBNLP
 from invertnas.spaces.spec import ArchSpec, GraphBatch, IntArray, encode_graphs
 
@@ -66,8 +69,9 @@ class NASBenchNLPSpace(GraphSpace):
             raise OutOfDomainError(f"got {cell}, which is no NAS-Bench-NLP cell: {fault}")
         return _graph(nlp_cell.canonical(cell))
 
-    def to_cell(self, arch: ArchSpec) -> Cell:
+    def to_cell(self, arch: ArchSpec | str) -> Cell:
         """The cell of a graph, in the graph's node order. Raises OutOfDomainError for an invalid graph."""
+        arch = graph_of(self, arch)
         cell, fault = _read(arch)
         if cell is None:
             raise OutOfDomainError(
@@ -75,7 +79,7 @@ class NASBenchNLPSpace(GraphSpace):
             )
         return cell
 
-    def canonical(self, arch: ArchSpec) -> ArchSpec:
+    def canonical(self, arch: ArchSpec | str) -> ArchSpec:
         """The graph in canonical node order: equal for equal cells. Raises OutOfDomainError."""
         return _graph(nlp_cell.canonical(self.to_cell(arch)))
 
@@ -99,15 +103,15 @@ class NASBenchNLPSpace(GraphSpace):
         """
         return _read(arch)[0] is not None
 
-    def identity(self, arch: ArchSpec) -> str:
+    def identity(self, arch: ArchSpec | str) -> str:
         """`to_string` of the canonical order, free of node order and of the names of states 1 and 2.
 
         Raises:
             OutOfDomainError: for an invalid graph.
         """
-        return _identity(arch)
+        return _identity(graph_of(self, arch))
 
-    def to_string(self, arch: ArchSpec) -> str:
+    def to_string(self, arch: ArchSpec | str) -> str:
         """``linear(x,h0);tanh(0)->1``: inner nodes, numbered from 0, and after the arrow the new states.
 
         Raises:
@@ -117,7 +121,7 @@ class NASBenchNLPSpace(GraphSpace):
 
     def from_string(self, text: str) -> ArchSpec:
         """Inverse of `to_string`, keeping the node order. Raises OutOfDomainError for malformed text."""
-        cell = _parse(text)
+        cell = _parse(checked_text(text, self.name))
         fault = nlp_cell.fault(cell) if cell else "malformed"
         if cell is None or fault or list(cell.states[1:]) != sorted(cell.states[1:]) or not _forward(cell):
             raise OutOfDomainError(
@@ -127,7 +131,7 @@ class NASBenchNLPSpace(GraphSpace):
             )
         return _graph(cell)
 
-    def encode(self, archs: Sequence[ArchSpec]) -> GraphBatch:
+    def encode(self, archs: Sequence[ArchSpec | str]) -> GraphBatch:
         """(B, 14, 13) one-hot operations and (B, 14, 14) adjacency of the canonical graphs."""
         return encode_graphs([self.canonical(arch) for arch in archs], NUM_NODES, len(OP_NAMES))
 
@@ -143,18 +147,28 @@ class NASBenchNLPSpace(GraphSpace):
             decoded[row] = None if cell is None else _graph(nlp_cell.canonical(cell))
         return decoded
 
-    def paths(self, arch: ArchSpec) -> tuple[set[tuple[int, ...]], ...]:
-        """Inner operations along every way from any of the inputs to any new hidden state, of the one cell."""
-        cell = self.to_cell(arch)
+    def paths(self, arch: ArchSpec | str, longest: int | None = None) -> tuple[set[tuple[int, ...]], ...]:
+        """Inner operations along every way from any of the inputs to any new hidden state, of the one cell.
+
+        Those of at most `longest` operations. Raises OutOfDomainError.
+        """
+        cell, most = self.to_cell(arch), MAX_INNER if longest is None else longest
         ways: list[set[tuple[int, ...]]] = [{()} for _ in range(NUM_INPUTS)]
         for op, sources in zip(cell.ops, cell.inputs):
-            ways.append({way + (op,) for source in sources for way in ways[source]})
+            ways.append({way + (op,) for source in sources for way in ways[source] if len(way) < most})
         return (set().union(*(ways[state] for state in cell.states)),)
 
-    def neighbours(self, arch: ArchSpec) -> list[ArchSpec]:
+    def neighbours(self, arch: ArchSpec | str) -> list[ArchSpec]:
         """All cells one edit away, see `nlp_edits`: 40 to 100 of most cells, in canonical node order."""
+        arch = graph_of(self, arch)
         self.to_cell(arch)
         return list(_neighbours(arch))
+
+    def _other_notations(self) -> tuple[Notation, ...]:
+        from invertnas.spaces.nasbench_nlp.recipes import from_recipe
+
+        form = "{'node_0': {'op': 'linear', 'input': ['x', 'h_prev_0']}, 'h_new_0': {...}}"
+        return (Notation("recipe of the logs", form, _is_recipe, from_recipe),)
 
 
 @functools.lru_cache(maxsize=1 << 16)
@@ -185,6 +199,8 @@ def _graph(cell: Cell) -> ArchSpec:
 def _read(arch: ArchSpec) -> tuple[Cell | None, str]:
     """The cell of a graph, or None and what is wrong."""
     ops, last = arch.ops, len(arch.ops) - 1
+    if last <= NUM_INPUTS:
+        return None, f"{len(ops)} nodes; expected inputs, inner nodes and output"
     if ops[:NUM_INPUTS] != INPUT_OPS or ops[-1] != OUTPUT:
         return None, f"expected operations {INPUT_OPS} first and {OUTPUT} last"
     state = last - 1 if ops[-2] == STATE else None
@@ -242,6 +258,14 @@ def _parse(text: str) -> Cell | None:
     ops = tuple(INNER_OPS[SHORT_NAMES.index(match[1])] for match in matches if match)
     inputs = tuple(tuple(names.index(name) for name in read) for read in reads)
     return Cell(ops, inputs, tuple(names.index(name) for name in states))
+
+
+def _is_recipe(given: Any) -> bool:
+    return (
+        isinstance(given, Mapping)
+        and len(given) > 0
+        and all(isinstance(node, Mapping) and "op" in node for node in given.values())
+    )
 
 
 def _forward(cell: Cell) -> bool:

@@ -83,7 +83,7 @@ def test_interrupted_in_any_query(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, Any], query: int
 ) -> None:
     class Interrupting(NASBench201):
-        def query(self, arch: ArchSpec, dataset: str) -> float:
+        def query(self, arch: ArchSpec | str, dataset: str) -> float:
             if self.ledger.spent + 1 == query:
                 raise KeyboardInterrupt
             return super().query(arch, dataset)

@@ -171,7 +171,7 @@ def test_unknown_questions_are_refused_without_cost() -> None:
     assert benchmark.ledger.spent == 0
     with pytest.raises(OutOfDomainError, match="got data set 'mnist'; NAS-Bench-101 has cifar10, cifar10-test"):
         ANALYSIS.optimum("mnist")
-    with pytest.raises(OutOfDomainError, match="expected 0 to 423623"):
+    with pytest.raises(OutOfDomainError, match="expected a whole number from 0 to 423623"):
         ANALYSIS.arch(NUM_CELLS)
 
 

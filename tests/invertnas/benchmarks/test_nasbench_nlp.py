@@ -78,7 +78,7 @@ def test_order_of_nodes_does_not_change_the_value() -> None:
     )
     benchmark = NASBenchNLP(1)
     assert benchmark.query(shuffled, "ptb") == benchmark.query(GRU, "ptb")
-    assert benchmark.ledger.spent == 1 and benchmark.ledger.records[0].arch == SPACE.identity(GRU)
+    assert benchmark.ledger.spent == 1 and benchmark.ledger.records[0].arch == SPACE.to_string(shuffled)
 
 
 def test_every_logged_cell_has_a_value_in_range() -> None:

@@ -158,7 +158,7 @@ def test_a_search_continues_exactly(model: InvertiblePredictor, gvae: GVAE, tmp_
     go(whole, 3)
     whole.save(tmp_path)
     fresh = predictor(gvae)
-    fresh.load(tmp_path)
+    fresh.load(next(tmp_path.glob("surrogate_*")))
     predictions = model.predict(EVERY)
     for mine, theirs in zip(fresh.predict(EVERY), predictions, strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def test_counts_and_shares_of_a_hand_made_round() -> None:
         "neighbours": 0,
         "random": 0,
         "validity": 5 / 8,
-        "uniqueness": 3 / 8,
+        "uniqueness": 3 / 5,
         "novelty": 2 / 8,
     }
 
@@ -243,13 +244,14 @@ def test_target_one_inverts_one() -> None:
 
 
 def test_target_beyond_best_covers_the_range_above_the_best() -> None:
-    seen = np.array([0.1, 0.9, 0.2, 0.7, 0.15, 0.8], np.float32)
+    seen = np.array([0.1, 0.8, 0.2, 0.6, 0.15, 0.7], np.float32)
     config = CandidateConfig(rows=2000, target="beyond_best", target_range=2.0)
     targets = inversion_targets(config, seen, np.random.default_rng(0))
-    reach = 2.0 * float(np.std([0.7, 0.8, 0.9]))
+    reach = 2.0 * float(np.std([0.6, 0.7, 0.8]))
     assert targets.shape == (2000,) and targets.dtype == np.float32
-    assert 0.9 - 1e-6 <= targets.min() < 0.9 + 0.01 * reach
-    assert 0.9 + 0.99 * reach < targets.max() <= 0.9 + reach + 1e-6
+    assert 0.8 - 1e-6 <= targets.min() < 0.8 + 0.01 * reach
+    assert 0.8 + 0.99 * reach < targets.max() <= 0.8 + reach + 1e-6
+    assert inversion_targets(config, seen + np.float32(0.19), np.random.default_rng(0)).max() == 1.0
 
 
 def test_target_beyond_best_survives_equal_accuracies() -> None:
@@ -292,3 +294,23 @@ def test_search_settings_out_of_range(fields: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         dataclasses.replace(SearchConfig(), **fields)
     assert SearchConfig(initial=20, keep=20, batch=1).keep == 20
+
+
+class Counting(TinySpace):
+    """Counts the samples that are drawn of it."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+
+    def sample(self, rng: np.random.Generator) -> ArchSpec:
+        self.samples += 1
+        return super().sample(rng)
+
+
+@pytest.mark.parametrize("left", [0, 1, 20])
+def test_a_small_space_is_used_up_without_endless_sampling(left: int) -> None:
+    space = Counting()
+    known = [cell(*ops) for ops in itertools.product((2, 3), repeat=6)][left:]
+    config = CandidateConfig(wanted=100, max_retries=0, fill="ranked")
+    pool, _ = run([], config, known=known, least=5, space=space)
+    assert len(pool.archs) == left and space.samples < 64 * 40

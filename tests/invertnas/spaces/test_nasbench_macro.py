@@ -60,7 +60,7 @@ def test_graphs_that_are_no_network_are_refused() -> None:
     ):
         assert not SPACE.is_valid(foreign)
         for use in (SPACE.to_string, SPACE.identity, SPACE.neighbours, SPACE.paths):
-            with pytest.raises(OutOfDomainError, match="no NAS-Bench-Macro network"):
+            with pytest.raises(OutOfDomainError, match="no NAS-Bench-Macro network|expected an architecture of"):
                 use(foreign)
 
 
