@@ -31,7 +31,7 @@ SPACE_macro := nasbench_macro
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install search $(TABLES) all_nb201 figures ability own_space bench readme compare_tables alignflow_sweep \
+.PHONY: help install search $(TABLES) suite all_nb201 figures ability own_space bench readme compare_tables alignflow_sweep \
 	$(PRETRAIN) $(ALIGNFLOW) $(PROXY) $(DATA) test test_slow format lint types docs check clean
 
 help: ## List the targets and variables.
@@ -119,6 +119,12 @@ remedies: $(STAMP) ## Compare the sources of candidates, on ImageNet16-120 and w
 
 tradeoff: $(STAMP) ## Cost against accuracy over all settings searched, and the growth of the cost with queries.
 	$(table)
+
+suite: $(STAMP) ## Every task x every method x ten seeds, with tests; TASKS= METHODS= PRESET= TRIALS= SEED= JOBS= OUT=.
+	$(BIN)/python -m experiments.suite $(call flag,tasks,TASKS) $(call flag,methods,METHODS) $(call flag,preset,PRESET) \
+		$(call flag,init,INIT) $(call flag,queries,QUERIES) $(call flag,trials,TRIALS) $(call flag,seed,SEED) \
+		$(call flag,jobs,JOBS) $(call flag,out,OUT) $(call flag,chosen_on,CHOSEN_ON) \
+		$(call flag,report_only,REPORT_ONLY)
 
 # Weights, scores and results go below WORK; PRETRAINED and OUT name other folders.
 all_nb201: $(STAMP) ## From nothing on NAS-Bench-201: GVAE, proxy, AlignFlow, searches, table; EPOCHS= TRIALS= WORK=.

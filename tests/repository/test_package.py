@@ -290,6 +290,7 @@ def test_variables_reach_the_flags_of_every_table(target: str) -> None:
         ("data_nbnlp", "benchmark_data.nbnlp.build", ["RECIPES=a", "CURVES=b", "OUT=c"]),
         ("all_nb201", "pretrain.pipeline", ["WORK=w", "EPOCHS=2", "TRIALS=3", "INIT=random", "METHODS=bananas"]),
         ("ability", "studies.ability", ["OUT=x", "SEED=1"]),
+        ("suite", "suite", ["TASKS=a", "METHODS=b", "PRESET=c", "INIT=d", "TRIALS=2", "SEED=100", "CHOSEN_ON=1"]),
         ("figures", "figures", ["DATASETS=cifar10", "OUT=x", "SEED=1", "PRESET=paper", "FIGURES=latents"]),
         ("data_nb201", "benchmark_data.nb201", ["CSV=a.csv", "PTH=b.pth", "OUT=c.npz"]),
     ],
