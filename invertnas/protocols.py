@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,20 @@ from invertnas.errors import ConfigError
 from invertnas.spaces.spec import ArchSpec
 
 FloatArray = npt.NDArray[np.float32]
+
+
+class Draw(NamedTuple):
+    """One try of the inverse path, its random numbers drawn.
+
+    Attributes:
+        targets: (n,) accuracies, fractions.
+        z: (n, D - 1) sampled z.
+        noise: (K * n, D) noise on the inverted latents, in their own unit; None for none.
+    """
+
+    targets: FloatArray
+    z: FloatArray
+    noise: FloatArray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,4 +120,17 @@ class Surrogate(Protocol):
 
     def load(self, folder: Path) -> None:
         """Restore what `save` wrote."""
+        ...
+
+
+@runtime_checkable
+class DrawsAhead(Protocol):
+    """A surrogate whose `invert` is `invert_drawn([draw(...)])[0]`, so that many tries cost one call."""
+
+    def draw(self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator) -> Draw:
+        """The random numbers that `invert` would draw."""
+        ...
+
+    def invert_drawn(self, draws: Sequence[Draw]) -> list[list[ArchSpec | None]]:
+        """What `invert` would return for each."""
         ...

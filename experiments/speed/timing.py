@@ -80,14 +80,12 @@ class StepBench:
 
     def step(self) -> None:
         """One rank-weighted training step, to completion."""
-        import tensorflow as tf
-
         rows = (self.x, self.y, self.ones, self.order)
-        self.trainer._epoch(*rows, self.seed, self.span, tf.constant(True)).numpy()
+        self.trainer.steps(*rows, self.seed, self.span, True)
 
     def validate(self) -> None:
         """One validation step on the same rows."""
-        self.trainer._validate(self.x, self.y, self.seed).numpy()
+        self.trainer.validate(self.x, self.y, self.seed)
 
     def plain_difference(self) -> dict[str, float]:
         """Median seconds of the plainly written step, and how far its gradients are from the engine's.
@@ -97,6 +95,8 @@ class StepBench:
         last place: what two correct orders of summation may differ by.
         """
         import tensorflow as tf
+
+        from invertnas.inn.engine import Batch
 
         rest, weighted = (self.y, self.ones), tf.constant(True)
         adam = PlainAdam(self.trainer.variables, self.inn.members, self.trainer.config.clip_norm)
@@ -108,8 +108,8 @@ class StepBench:
             return total
 
         plain = tf.function(lambda x: plain_gradients(self.trainer, (x, *rest), self.seed, weighted)[1])
-        batch = (self.x, *rest, tf.range(tf.size(self.y)))
-        got = tf.function(lambda: self.trainer._gradients(batch, self.seed, weighted)[1])()
+        batch = Batch(self.x, *rest, tf.range(tf.size(self.y)))
+        got = tf.function(lambda: self.trainer.gradients(batch, self.seed, weighted)[1])()
         signs = np.random.default_rng(1).choice((-1.0, 1.0), self.x.shape)
         expected, moved = plain(self.x), plain(self.x * tf.constant(1.0 + 2.0**-23 * signs, tf.float32))
         return {

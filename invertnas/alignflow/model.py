@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from invertnas.alignflow.config import AlignFlowConfig
-from invertnas.inn.coupling import StackedMLP
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.spaces.spec import FloatArray
+from invertnas.stacked.mlp import StackedMLP, mlp
+from invertnas.stacked.tape import Linear, linear
 
 REDUCED, FULL = 0, 1  # domains A and B of the paper
 
@@ -30,10 +31,9 @@ class AlignFlow(keras.Model):
     def __init__(self, config: AlignFlowConfig, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config, self.seed = config, seed
-        self.flows = FlowEnsemble(config.flows(), 2 * seed, name="flows")
-        self.discriminators = StackedMLP(
-            2, 1, config.disc_layers, config.disc_hidden, seed=2 * seed + 1, name="discriminators"
-        )
+        self.flows = FlowEnsemble(config.flows(), seed, stream="alignflow flows", name="flows")
+        shape = (2, 1, config.disc_layers, config.disc_hidden)
+        self.discriminators = StackedMLP(*shape, seed=seed, stream=("alignflow discriminators",), name="discriminators")
         fixed: dict[str, Any] = {"shape": (config.dim,), "trainable": False}
         self.shift = self.add_weight(initializer="zeros", name="shift", **fixed)
         self.scale = self.add_weight(initializer="ones", name="scale", **fixed)
@@ -42,7 +42,9 @@ class AlignFlow(keras.Model):
     def create(cls, config: AlignFlowConfig, *, seed: int = 0) -> AlignFlow:
         """A model whose weights exist."""
         model = cls(config, seed, name="alignflow")
-        model(tf.zeros((2, 1, config.dim)))
+        model.flows.build((2, None, config.dim))
+        model.discriminators.build((2, None, config.dim))
+        model.built = True
         return model
 
     def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -55,9 +57,17 @@ class AlignFlow(keras.Model):
             z (2, B, D) and its log-determinants (2, B); the translations (2, B, D), row d being those
             into domain d; the discriminators' scores of them (2, B, 1).
         """
-        z, log_det = self.flows(inputs)
-        translated, _ = self.flows(tf.reverse(z, (0,)), inverse=True)
-        return z, log_det, translated, self.discriminators(translated)
+        return self.translations(inputs)
+
+    def translations(self, inputs: tf.Tensor, through: Linear = linear) -> tuple[tf.Tensor, ...]:
+        """As calling the model; `through` does the linear maps, see `invertnas.stacked.tape`."""
+        z, log_det = self.flows.transform(inputs, through=through)
+        translated, _ = self.flows.transform(tf.reverse(z, (0,)), inverse=True, through=through)
+        return z, log_det, translated, self.judge(translated, through)
+
+    def judge(self, latents: tf.Tensor, through: Linear = linear) -> tf.Tensor:
+        """(2, B, 1) scores of the discriminators on (2, B, D) standardised latents."""
+        return mlp(latents, self.discriminators.pairs, through=through)
 
     def standardise(self, latents: FloatArray) -> FloatArray:
         """(B, D) GVAE latents -> the same in the model's units."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,32 +10,17 @@ import tensorflow as tf
 from invertnas.alignflow.config import AlignFlowConfig, AlignFlowTrainConfig
 from invertnas.alignflow.losses import discriminator_loss, gaussian_nll, least_squares
 from invertnas.alignflow.model import FULL, AlignFlow
-from invertnas.errors import ArtefactError, ConfigError
-from invertnas.files.io import read_arrays, sha256_arrays, write_arrays
+from invertnas.errors import ConfigError
+from invertnas.files.io import sha256_arrays
 from invertnas.seeding import generator, tf_seed
 from invertnas.spaces.spec import FloatArray, IntArray
-from invertnas.stacked.adam import StackedAdam
-from invertnas.stacked.tape import LinearTape
-from invertnas.training import Report, run_to_end
+from invertnas.stacked.adam import UNBOUNDED, StackedAdam
+from invertnas.stacked.tape import Linear, LinearTape, linear
+from invertnas.training import EpochTrainer, Progress
 
 TERMS = ("gan", "nll", "generator", "discriminator", "total")
-UNBOUNDED = 1e30  # a gradient norm that clips nothing
+DISCRIMINATOR_BETAS = (0.5, 0.999)  # Table 11
 DEAD = 1e-2  # smallest spread of a single feature, as a share of the overall one
-
-
-class DiscriminatorAdam(StackedAdam):
-    """Adam of the discriminators (Table 11)."""
-
-    BETA_1 = 0.5
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where training stands."""
-
-    epoch: int = 0
-    best_loss: float = float("inf")
-    best_epoch: int = -1
 
 
 def split(count: int, *, seed: int, domain: int) -> tuple[IntArray, IntArray]:
@@ -47,7 +29,7 @@ def split(count: int, *, seed: int, domain: int) -> tuple[IntArray, IntArray]:
     return order[: int(0.8 * count)], order[int(0.8 * count) :]
 
 
-class AlignFlowTrainer:
+class AlignFlowTrainer(EpochTrainer):
     """Trains AlignFlow on latents of the reduced and of the full space.
 
     Each step moves the flows once, then the discriminators once. Flows: least-squares GAN loss of the
@@ -85,9 +67,7 @@ class AlignFlowTrainer:
         self._data = tf.constant(np.concatenate([self.model.standardise(x) for x in domains]), tf.float32)
         self._offset = len(reduced)  # of the full space's rows in the data
         self._make_optimizers()
-        self.progress, self.best = Progress(), self._weights()
-        self.history: list[dict[str, float]] = []
-        self.seconds = {"wall": 0.0, "cpu": 0.0}  # of all epochs, over interruptions
+        self._begin(Progress())
 
     def _fit_scale(self, full: FloatArray) -> None:
         kind, overall = self.train_config.standardise, full.std()
@@ -99,21 +79,16 @@ class AlignFlowTrainer:
 
     def _make_optimizers(self) -> None:
         clip = self.train_config.clip_norm or UNBOUNDED
-        self.flow_variables = [v.value for v in self.model.flows.trainable_variables]
-        self.disc_variables = [v.value for v in self.model.discriminators.trainable_variables]
+        self.flow_variables = self.model.flows.parameters
+        self.disc_variables = [variable for pair in self.model.discriminators.pairs for variable in pair]
         self.flow_adam = StackedAdam(self.flow_variables, 2, clip)
-        self.disc_adam = DiscriminatorAdam(self.disc_variables, 2, clip)
+        self.disc_adam = StackedAdam(self.disc_variables, 2, clip, DISCRIMINATOR_BETAS)
         size = self.train_config.buffer
         start = [self._data[: min(size, self._offset)], self._data[self._offset :][:size]]
         self.buffer = tf.Variable(tf.zeros((2, size, self.config.dim)), trainable=False)
         if size:
             repeated = [tf.gather(x, tf.range(size) % len(x)) for x in start]
             self.buffer.assign(self.model(tf.stack(repeated))[2])
-
-    def run(self, checkpoint: Path | None = None, report: Report | None = None) -> AlignFlow:
-        """Train to the end and return the model with the best weights; see `run_to_end`, also for its TrainingError."""
-        run_to_end(self, checkpoint, report)
-        return self.model
 
     @property
     def finished(self) -> bool:
@@ -122,23 +97,13 @@ class AlignFlowTrainer:
         early = self.progress.epoch >= self.train_config.min_epochs and stalled >= self.train_config.patience
         return early or self.progress.epoch >= self.train_config.epochs
 
-    def run_epoch(self) -> dict[str, float]:
-        """One pass and one validation; returns the named losses."""
-        progress, seed = self.progress, self.train_config.seed
-        started = time.perf_counter(), time.process_time()
-        noise_seed = tf.constant(tf_seed(seed, "alignflow-noise", progress.epoch))
-        train = self._epoch(tf.constant(self._order(progress.epoch)), noise_seed).numpy()
+    def _train(self) -> dict[str, float]:
+        epoch, seed = self.progress.epoch, self.train_config.seed
+        noise_seed = tf.constant(tf_seed(seed, "alignflow-noise", epoch))
+        train = self._epoch(tf.constant(self._order(epoch)), noise_seed).numpy()
         val = self._validate(tf.constant(self._held_out()), tf.constant(tf_seed(seed, "alignflow-val"))).numpy()
         losses = {name: float(value) for name, value in zip(TERMS, train)}
-        losses |= {f"val_{name}": float(value) for name, value in zip(TERMS, val)}
-        if losses["val_total"] < progress.best_loss:
-            progress.best_loss, progress.best_epoch = losses["val_total"], progress.epoch
-            self.best = self._weights()
-        progress.epoch += 1
-        self.history.append({"epoch": progress.epoch, **losses})
-        self.seconds["wall"] += time.perf_counter() - started[0]
-        self.seconds["cpu"] += time.process_time() - started[1]
-        return losses
+        return losses | {f"val_{name}": float(value) for name, value in zip(TERMS, val)}
 
     def _order(self, epoch: int) -> np.ndarray:
         """(steps, 2, B) rows of the data: shuffled sweeps over both training parts."""
@@ -157,22 +122,19 @@ class AlignFlowTrainer:
         parts = [np.resize(rows, count) + self._offset * (d == FULL) for d, (_, rows) in enumerate(self.splits)]
         return np.stack(parts).astype(np.int32)
 
-    def _weights(self) -> list[np.ndarray]:
-        return [np.array(weight) for weight in self.model.get_weights()]
-
     def _noisy(self, rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         x = tf.gather(self._data, rows)
         return x + self.train_config.noise * tf.random.stateless_normal(tf.shape(x), seed)
 
-    def _generator_terms(self, x: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def _generator_terms(self, x: tf.Tensor, through: Linear = linear) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Losses (2,) of the flows, and the translations (2, B, D)."""
-        z, log_det, translated, scores = self.model(x)
+        z, log_det, translated, scores = self.model.translations(x, through)
         terms = {"gan": least_squares(scores, 1.0), "nll": gaussian_nll(z, log_det)}
         terms["generator"] = terms["gan"] + self.train_config.nll_weight * terms["nll"]
         return terms, translated
 
-    def _discriminator_terms(self, x: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
-        scores = self.model.discriminators(tf.concat([x, fake], axis=1))
+    def _discriminator_terms(self, x: tf.Tensor, fake: tf.Tensor, through: Linear = linear) -> tf.Tensor:
+        scores = self.model.judge(tf.concat([x, fake], axis=1), through)
         real, translated = tf.split(scores, 2, axis=1)
         return discriminator_loss(real, translated)
 
@@ -191,13 +153,13 @@ class AlignFlowTrainer:
         x = self._noisy(rows, noise_seed)
         tape = LinearTape(self.flow_variables)
         with tape.recording():
-            terms, fake = self._generator_terms(x)
+            terms, fake = self._generator_terms(x, tape.linear)
             objective = tf.reduce_sum(terms["generator"])
         self.flow_adam.apply(tape.gradients(objective), rate)
         fake = self._remembered(fake, memory_seed)
         tape = LinearTape(self.disc_variables)
         with tape.recording():
-            terms["discriminator"] = self._discriminator_terms(x, tf.stop_gradient(fake))
+            terms["discriminator"] = self._discriminator_terms(x, tf.stop_gradient(fake), tape.linear)
             objective = tf.reduce_sum(terms["discriminator"])
         self.disc_adam.apply(tape.gradients(objective), rate)
         return self._summary(terms)
@@ -229,34 +191,8 @@ class AlignFlowTrainer:
         self.buffer.assign(tf.transpose(content, (1, 0, 2)))
         return tf.where(swap, old, fake)
 
-    def _state(self) -> list[tf.Variable]:
+    def _variables(self) -> list[tf.Variable]:
         return [*self.flow_variables, *self.disc_variables, *self.flow_adam.state, *self.disc_adam.state, self.buffer]
-
-    def save(self, path: Path) -> None:
-        """Write weights, optimisers, buffer, best weights, progress, seconds and history atomically."""
-        arrays: dict[str, np.ndarray] = {f"state_{i}": v.numpy() for i, v in enumerate(self._state())}
-        arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
-        arrays["progress"] = np.array(dataclasses.astuple(self.progress))
-        arrays["seconds"] = np.array(list(self.seconds.values()))
-        arrays["history"] = np.array([list(row.values()) for row in self.history])
-        arrays["history_names"] = np.array(list(self.history[0]) if self.history else [])
-        arrays["identity"] = np.array(self._identity())
-        write_arrays(path, arrays)
-
-    def load(self, path: Path) -> None:
-        """Continue from `save`. Raises ArtefactError if it belongs to another run."""
-        arrays = read_arrays(path)
-        if str(arrays.get("identity")) != self._identity():
-            raise ArtefactError(
-                f"checkpoint {path} is of another configuration or data set; delete it or choose another folder"
-            )
-        for index, variable in enumerate(self._state()):
-            variable.assign(arrays[f"state_{index}"])
-        self.best = [arrays[f"best_{index}"] for index in range(len(self.best))]
-        epoch, best_loss, best_epoch = arrays["progress"].tolist()
-        self.progress = Progress(int(epoch), best_loss, int(best_epoch))
-        self.seconds = dict(zip(self.seconds, arrays["seconds"].tolist()))
-        self.history = [dict(zip(arrays["history_names"].tolist(), row)) for row in arrays["history"].tolist()]
 
     def _identity(self) -> str:
         fixed: dict[str, Any] = self.train_config.to_dict()

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from invertnas.gvae.config import GVAEConfig
+from invertnas.seeding import weight_seed
 
 
 def positional_encoding(num_nodes: int, dim: int) -> np.ndarray:
@@ -21,8 +22,8 @@ def positional_encoding(num_nodes: int, dim: int) -> np.ndarray:
     return encoding
 
 
-def _glorot(seed: int) -> keras.initializers.Initializer:
-    return keras.initializers.GlorotUniform(seed=seed)
+def _glorot(seed: int, *part: int | str) -> keras.initializers.Initializer:
+    return keras.initializers.GlorotUniform(seed=weight_seed(seed, "gvae", "decoder", *part))
 
 
 @keras.saving.register_keras_serializable(package="invertnas")
@@ -32,15 +33,20 @@ class TransformerBlock(keras.layers.Layer):
     Input and output: (B, N, model_dim).
     """
 
-    def __init__(self, config: GVAEConfig, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, config: GVAEConfig, seed: int = 0, number: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.config, self.seed = config, seed
+        self.config, self.seed, self.number = config, seed, number
+        expand, project = (_glorot(seed, "block", number, name) for name in ("expand", "project"))
         self.attention = keras.layers.MultiHeadAttention(
-            config.heads, config.model_dim, kernel_initializer=_glorot(seed), name="attention"
+            config.heads,
+            config.model_dim,
+            kernel_initializer=_glorot(seed, "block", number, "attention"),
+            name="attention",
         )
-        self.expand = keras.layers.Dense(config.feed_forward, "relu", kernel_initializer=_glorot(seed + 1))
-        self.project = keras.layers.Dense(config.model_dim, kernel_initializer=_glorot(seed + 2))
-        self.dropout = keras.layers.Dropout(config.ffn_dropout, seed=seed + 3)
+        self.expand = keras.layers.Dense(config.feed_forward, "relu", kernel_initializer=expand)
+        self.project = keras.layers.Dense(config.model_dim, kernel_initializer=project)
+        dropout_seed = weight_seed(seed, "gvae", "decoder", "block", number, "dropout")
+        self.dropout = keras.layers.Dropout(config.ffn_dropout, seed=dropout_seed)
         self.norm_attention = keras.layers.LayerNormalization()
         self.norm_feed_forward = keras.layers.LayerNormalization()
 
@@ -61,7 +67,12 @@ class TransformerBlock(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Everything `from_config` needs."""
-        return {**super().get_config(), "config": self.config.to_dict(), "seed": self.seed}
+        return {
+            **super().get_config(),
+            "config": self.config.to_dict(),
+            "seed": self.seed,
+            "number": self.number,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TransformerBlock:
@@ -82,16 +93,13 @@ class Decoder(keras.Model):
         super().__init__(**kwargs)
         self.config, self.seed = config, seed
         self.embed = keras.layers.Dense(
-            config.model_dim, use_bias=False, kernel_initializer=_glorot(seed * 100 + 60), name="embed"
+            config.model_dim, use_bias=False, kernel_initializer=_glorot(seed, "embed"), name="embed"
         )
         self.encoding = positional_encoding(config.num_nodes, config.model_dim)
-        self.blocks = [
-            TransformerBlock(config, seed * 100 + 61 + 10 * index, name=f"block_{index}")
-            for index in range(config.blocks)
-        ]
-        self.op_head = keras.layers.Dense(config.num_ops, kernel_initializer=_glorot(seed * 100 + 98), name="ops")
+        self.blocks = [TransformerBlock(config, seed, index, name=f"block_{index}") for index in range(config.blocks)]
+        self.op_head = keras.layers.Dense(config.num_ops, kernel_initializer=_glorot(seed, "ops"), name="ops")
         self.edge_head = keras.layers.Dense(
-            2 * config.num_nodes, kernel_initializer=_glorot(seed * 100 + 99), name="edges"
+            2 * config.num_nodes, kernel_initializer=_glorot(seed, "edges"), name="edges"
         )
 
     def call(self, latent: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:

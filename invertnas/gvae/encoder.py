@@ -14,6 +14,7 @@ import tensorflow as tf
 from spektral.layers.convolutional.gin_conv import GINConvBatch
 
 from invertnas.gvae.config import GVAEConfig
+from invertnas.seeding import weight_seed
 
 
 @keras.saving.register_keras_serializable(package="invertnas")
@@ -30,17 +31,28 @@ class GINLayer(keras.layers.Layer):
         mlp_hidden: hidden layers of width C in the MLP (each followed by batch normalisation).
         activation: of the MLP's last layer.
         seed: of the kernels.
+        number: of the layer in the encoder; part of the kernels' stream.
 
     Input: [(B, N, F), (B, N, N)]. Output: (B, N, C).
     """
 
     def __init__(
-        self, channels: int, mlp_hidden: int = 0, activation: str = "relu", seed: int = 0, **kwargs: Any
+        self,
+        channels: int,
+        mlp_hidden: int = 0,
+        activation: str = "relu",
+        seed: int = 0,
+        number: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.channels, self.mlp_hidden, self.activation_name, self.seed = channels, mlp_hidden, activation, seed
+        self.channels, self.mlp_hidden, self.activation_name = channels, mlp_hidden, activation
+        self.seed, self.number = seed, number
         self.gin = GINConvBatch(
-            channels, mlp_hidden=[channels] * mlp_hidden, activation=activation, kernel_initializer=_seeded(seed)
+            channels,
+            mlp_hidden=[channels] * mlp_hidden,
+            activation=activation,
+            kernel_initializer=_seeded(seed, number),
         )
 
     def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
@@ -62,6 +74,7 @@ class GINLayer(keras.layers.Layer):
             "mlp_hidden": self.mlp_hidden,
             "activation": self.activation_name,
             "seed": self.seed,
+            "number": self.number,
         }
         return {**super().get_config(), **own}
 
@@ -84,14 +97,15 @@ class Encoder(keras.Model):
                 channels,
                 config.gin_mlp_hidden,
                 "linear" if index == last else "relu",
-                seed=seed * 100 + index,
+                seed=seed,
+                number=index,
                 name=f"gin_{index}",
             )
             for index, channels in enumerate(config.gin_channels)
         ]
         self.norms = [keras.layers.BatchNormalization(name=f"norm_{index}") for index in range(last + 1)]
-        self.mean_head = _dense(config.latent_dim, seed * 100 + 50, "mean")
-        self.log_var_head = _dense(config.latent_dim, seed * 100 + 51, "log_var")
+        self.mean_head = _dense(config.latent_dim, seed, "mean")
+        self.log_var_head = _dense(config.latent_dim, seed, "log_var")
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and log-variance, both (B, N, L)."""
@@ -114,11 +128,17 @@ class Encoder(keras.Model):
         return cls(**{**config, "config": GVAEConfig.from_dict(config["config"])})
 
 
-def _seeded(seed: int) -> Callable[..., tf.Tensor]:
-    """Glorot-uniform initialiser that takes the next seed on every call."""
-    index = itertools.count(seed * 1000)
-    return lambda shape, dtype=None: keras.initializers.GlorotUniform(seed=next(index))(shape, dtype)
+def _seeded(seed: int, layer: int) -> Callable[..., tf.Tensor]:
+    """Glorot-uniform initialiser that takes the next stream on every call."""
+    count = itertools.count()
+
+    def initialise(shape: Any, dtype: Any = None) -> tf.Tensor:
+        drawn = weight_seed(seed, "gvae", "encoder", "gin", layer, next(count))
+        return keras.initializers.GlorotUniform(seed=drawn)(shape, dtype)
+
+    return initialise
 
 
 def _dense(units: int, seed: int, name: str) -> keras.layers.Dense:
-    return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=seed), name=name)
+    drawn = weight_seed(seed, "gvae", "encoder", name)
+    return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed=drawn), name=name)

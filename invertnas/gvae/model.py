@@ -13,6 +13,7 @@ from invertnas.gvae.decoder import Decoder
 from invertnas.gvae.encoder import Encoder
 from invertnas.gvae.losses import edge_loss, kl_loss, node_loss
 from invertnas.spaces.spec import FloatArray, GraphBatch, IntArray, join_cells, split_cells
+from invertnas.stacked.compiled import Compiled
 
 CHUNK = 4096  # graphs per inference call; bounds memory
 
@@ -73,20 +74,18 @@ class GVAE(keras.Model):
     def encode(self, graphs: GraphBatch) -> FloatArray:
         """Latent means of B architectures, flattened row-major to (B, D), with inference statistics."""
         cells = split_cells(graphs, self.config.cells)
-        parts = [
-            self._encode(
-                tf.constant(cells.ops[start : start + CHUNK]), tf.constant(cells.adjacency[start : start + CHUNK])
-            ).numpy()
-            for start in range(0, len(cells), CHUNK)
-        ]
+        encode, variables = self._inference.encode, _values(self.encoder)
+        blocks = [slice(start, start + CHUNK) for start in range(0, len(cells), CHUNK)]
+        parts = [encode(variables, cells.ops[block], cells.adjacency[block]).numpy() for block in blocks]
         return np.concatenate([np.zeros((0, self.cell_dim), np.float32), *parts]).reshape(-1, self.config.flat_dim)
 
     def decode(self, latents: FloatArray) -> tuple[IntArray, IntArray]:
         """Most probable graphs of (B, D) latents: (B, N) operations and (B, N, N) adjacency, all cells joined."""
         rows, nodes = latents.reshape(-1, self.cell_dim), self.config.num_nodes
         ops, adjacency = [np.zeros((0, nodes), np.int64)], [np.zeros((0, nodes, nodes), np.int64)]
+        decode, variables = self._inference.decode, _values(self.decoder)
         for start in range(0, len(rows), CHUNK):
-            part = self._decode(tf.constant(rows[start : start + CHUNK]))
+            part = decode(variables, rows[start : start + CHUNK])
             ops.append(part[0].numpy())
             adjacency.append(part[1].numpy())
         return join_cells(np.concatenate(ops), np.concatenate(adjacency), self.config.cells)
@@ -96,19 +95,12 @@ class GVAE(keras.Model):
         """N * L, latent numbers of one cell."""
         return self.config.num_nodes * self.config.latent_dim
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None))] * 2, autograph=False)  # one trace for all
-    def _encode(self, ops: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
-        nodes = self.config.num_nodes
-        ops = tf.ensure_shape(ops, (None, nodes, self.config.num_ops))
-        adjacency = tf.ensure_shape(adjacency, (None, nodes, nodes))
-        mean, _ = self.encoder([ops, adjacency], training=False)
-        return tf.reshape(mean, (-1, self.cell_dim))
-
-    @tf.function(input_signature=[tf.TensorSpec((None, None))], autograph=False)
-    def _decode(self, latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        shaped = tf.reshape(latents, (-1, self.config.num_nodes, self.config.latent_dim))
-        op_logits, edge_logits = self.decoder(shaped, training=False)
-        return tf.argmax(op_logits, axis=-1), tf.argmax(edge_logits, axis=-1)
+    @property
+    def _inference(self) -> _Inference:
+        """The compiled inference of this configuration, shared by all models of it in the process."""
+        if self.config not in _compiled:
+            _compiled[self.config] = _Inference(self)
+        return _compiled[self.config]
 
     def get_config(self) -> dict[str, Any]:
         """Everything `from_config` needs."""
@@ -118,3 +110,41 @@ class GVAE(keras.Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> GVAE:
         """Inverse of `get_config`."""
         return cls(**{**config, "config": GVAEConfig.from_dict(config["config"])})
+
+
+class _Inference:
+    """Encoding and decoding as compiled functions of weights and data.
+
+    Args:
+        template: the first model of a configuration; the others' weights take the place of its own.
+    """
+
+    def __init__(self, template: GVAE) -> None:
+        self.config, self.template = template.config, template
+        nodes = self.config.num_nodes
+        graphs = tf.TensorSpec((None, nodes, self.config.num_ops)), tf.TensorSpec((None, nodes, nodes))
+        self.encode = Compiled(self._encode, graphs)
+        self.decode = Compiled(self._decode, (tf.TensorSpec((None, template.cell_dim)),))
+
+    def _encode(self, variables: list[list[tf.Variable]], ops: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
+        """(B, N * L) means."""
+        (mean, _), _ = self.template.encoder.stateless_call(*_read(variables), [ops, adjacency], training=False)
+        return tf.reshape(mean, (-1, self.template.cell_dim))
+
+    def _decode(self, variables: list[list[tf.Variable]], latents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """(B, N) most probable operations, (B, N, N) adjacency."""
+        shaped = tf.reshape(latents, (-1, self.config.num_nodes, self.config.latent_dim))
+        logits, _ = self.template.decoder.stateless_call(*_read(variables), shaped, training=False)
+        return tf.argmax(logits[0], axis=-1), tf.argmax(logits[1], axis=-1)
+
+
+_compiled: dict[GVAEConfig, _Inference] = {}
+
+
+def _values(model: keras.Model) -> list[list[tf.Variable]]:
+    """Trainable and other variables, as TensorFlow's."""
+    return [[v.value for v in part] for part in (model.trainable_variables, model.non_trainable_variables)]
+
+
+def _read(variables: list[list[tf.Variable]]) -> list[list[tf.Tensor]]:
+    return [[tf.convert_to_tensor(variable) for variable in part] for part in variables]

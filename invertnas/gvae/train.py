@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from invertnas.errors import ArtefactError, ConfigError
-from invertnas.files.io import read_arrays, sha256_arrays, write_arrays
+from invertnas.errors import ConfigError
+from invertnas.files.io import sha256_arrays
 from invertnas.gvae.config import GVAEConfig, GVAETrainConfig
 from invertnas.gvae.model import CHUNK, GVAE
 from invertnas.seeding import generator, tf_seed
 from invertnas.spaces.spec import GraphBatch, IntArray
-from invertnas.training import Report, run_to_end
+from invertnas.training import EpochTrainer, Progress
 
 TERMS = ("node", "edge", "kl", "total")
 
 
 @dataclasses.dataclass
-class Progress:
-    """Where training stands; everything early stopping and the schedule need."""
+class GVAEProgress(Progress):
+    """Where training stands, with the schedule: the present rate, and epochs without improvement at it."""
 
-    epoch: int = 0
     learning_rate: float = 1e-3
-    best_loss: float = float("inf")
-    best_epoch: int = -1
     plateau: int = 0
 
 
@@ -39,7 +34,7 @@ def split_indices(count: int, *, seed: int) -> tuple[IntArray, IntArray, IntArra
     return order[:first], order[first:second], order[second:]
 
 
-class GVAETrainer:
+class GVAETrainer(EpochTrainer):
     """Trains a GVAE on a set of graphs (paper section 3.1 and Appendix H).
 
     The monitored quantity is the total loss of Eq. 1 on the validation graphs, with inference
@@ -76,14 +71,7 @@ class GVAETrainer:
         self.model = GVAE.create(config, seed=train.seed)
         self.optimizer = keras.optimizers.Adam(train.learning_rate, global_clipnorm=train.clip_norm or None)
         self.optimizer.build(self.model.trainable_variables)
-        self.progress = Progress(learning_rate=train.learning_rate)
-        self.best = self._weights()
-        self.history: list[dict[str, float]] = []
-
-    def run(self, checkpoint: Path | None = None, report: Report | None = None) -> GVAE:
-        """Train to the end and return the model with the best weights; see `run_to_end`, also for its TrainingError."""
-        run_to_end(self, checkpoint, report)
-        return self.model
+        self._begin(GVAEProgress(learning_rate=train.learning_rate))
 
     @property
     def finished(self) -> bool:
@@ -91,33 +79,25 @@ class GVAETrainer:
         stalled = self.progress.epoch - 1 - self.progress.best_epoch
         return self.progress.epoch >= self.train_config.epochs or stalled >= self.train_config.stop_patience
 
-    def run_epoch(self) -> dict[str, float]:
-        """One pass over the training graphs and one validation; returns the named losses."""
+    def _train(self) -> dict[str, float]:
         progress, seed = self.progress, self.train_config.seed
         order = generator(seed, "shuffle", progress.epoch).permutation(self.train_index)
         self.optimizer.learning_rate.assign(progress.learning_rate)
         train = self._train_epoch(tf.constant(order), tf.constant(tf_seed(seed, "noise", progress.epoch)))
         val = self._evaluate(tf.constant(self.val_index))
         losses = {name: float(value) for name, value in zip(TERMS, train.numpy())}
-        losses |= {f"val_{name}": float(value) for name, value in zip(TERMS, val.numpy())}
-        self._update_schedule(losses["val_total"])
-        self.history.append({"epoch": progress.epoch, "learning_rate": progress.learning_rate, **losses})
-        return losses
+        return losses | {f"val_{name}": float(value) for name, value in zip(TERMS, val.numpy())}
 
-    def _update_schedule(self, val_loss: float) -> None:
+    def _after(self, losses: dict[str, float]) -> None:
+        """Count the epochs without improvement; after `lr_patience` of them the rate falls."""
         progress, cfg = self.progress, self.train_config
-        if val_loss < progress.best_loss:
-            progress.best_loss, progress.best_epoch, progress.plateau = val_loss, progress.epoch, 0
-            self.best = self._weights()
-        else:
-            progress.plateau += 1
-            if progress.plateau >= cfg.lr_patience:
-                progress.learning_rate = max(progress.learning_rate * cfg.lr_factor, cfg.lr_min)
-                progress.plateau = 0
-        progress.epoch += 1
+        progress.plateau = 0 if progress.best_epoch == progress.epoch else progress.plateau + 1
+        if progress.plateau >= cfg.lr_patience:
+            progress.learning_rate = max(progress.learning_rate * cfg.lr_factor, cfg.lr_min)
+            progress.plateau = 0
 
-    def _weights(self) -> list[np.ndarray]:
-        return [np.array(weight) for weight in self.model.get_weights()]
+    def _row(self, losses: dict[str, float]) -> dict[str, float]:
+        return {"epoch": self.progress.epoch, "learning_rate": self.progress.learning_rate, **losses}
 
     @tf.function
     def _train_epoch(self, order: tf.Tensor, noise_seed: tf.Tensor) -> tf.Tensor:
@@ -156,31 +136,8 @@ class GVAETrainer:
         terms = self.model.losses_of(inputs, None, training=False)
         return tf.stack([terms[name] for name in TERMS])
 
-    def save(self, path: Path) -> None:
-        """Write weights, optimiser, best weights, schedule and history atomically."""
-        arrays: dict[str, np.ndarray] = {f"model_{i}": v.numpy() for i, v in enumerate(self.model.variables)}
-        arrays |= {f"optimizer_{i}": v.numpy() for i, v in enumerate(self.optimizer.variables)}
-        arrays |= {f"best_{i}": value for i, value in enumerate(self.best)}
-        arrays["progress"] = np.array(dataclasses.astuple(self.progress))
-        arrays["history"] = np.array([list(row.values()) for row in self.history])
-        arrays["history_names"] = np.array(list(self.history[0]) if self.history else [])
-        arrays["identity"] = np.array(self._identity())
-        write_arrays(path, arrays)
-
-    def load(self, path: Path) -> None:
-        """Continue from `save`. Raises ArtefactError if it belongs to another run."""
-        arrays = read_arrays(path)
-        if str(arrays.get("identity")) != self._identity():
-            raise ArtefactError(
-                f"checkpoint {path} is of another configuration or data set; delete it or choose another folder"
-            )
-        for prefix, variables in (("model", self.model.variables), ("optimizer", self.optimizer.variables)):
-            for index, variable in enumerate(variables):
-                variable.assign(arrays[f"{prefix}_{index}"])
-        self.best = [arrays[f"best_{index}"] for index in range(len(self.best))]
-        epoch, rate, best_loss, best_epoch, plateau = arrays["progress"].tolist()
-        self.progress = Progress(int(epoch), rate, best_loss, int(best_epoch), int(plateau))
-        self.history = [dict(zip(arrays["history_names"].tolist(), row)) for row in arrays["history"].tolist()]
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.optimizer.variables]
 
     def _identity(self) -> str:
         fixed: dict[str, Any] = dataclasses.asdict(self.train_config)

@@ -15,6 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from invertnas.inn.config import INNConfig
+from invertnas.inn.maps import Coupling, couple, permute
 from invertnas.stacked.mlp import StackedMLP, fixed
 
 
@@ -41,11 +43,8 @@ class StackedPermutation(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor, inverse: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Permuted features and a zero log-determinant (K, B)."""
-        zeros = tf.zeros(tf.shape(inputs)[:2])
-        if self.is_reverse:
-            return tf.reverse(inputs, (-1,)), zeros
-        order = tf.convert_to_tensor(self.inverse_order if inverse else self.order)
-        return tf.gather(inputs, order[:, tf.newaxis, :] + tf.zeros_like(inputs, tf.int32), axis=2, batch_dims=2), zeros
+        order = None if self.is_reverse else tf.convert_to_tensor(self.inverse_order if inverse else self.order)
+        return permute(inputs, order), tf.zeros(tf.shape(inputs)[:2])
 
     def get_config(self) -> dict[str, Any]:
         """Everything the constructor needs."""
@@ -59,59 +58,57 @@ class StackedCoupling(keras.layers.Layer):
     Forward: y1 = x1 exp(s2(x2)) + t2(x2);  y2 = x2 exp(s1(y1)) + t1(y1).
     Inverse: x2 = (y2 - t1(y1)) exp(-s1(y1));  x1 = (y1 - t2(x2)) exp(-s2(x2)).
     Here s = bound * tanh(raw), so exp(s) lies in [exp(-bound), exp(bound)].
+
+    Args:
+        config: gives members, dimension, subnets and bound.
+        number: of the layer in its flow.
+        seed: of the weights.
+        stream: name of the component they are drawn for.
     """
 
-    def __init__(
-        self,
-        members: int,
-        dim: int,
-        hidden_layers: int,
-        hidden: int,
-        *,
-        log_scale_bound: float = 1.0,
-        head_scale: float = 1.0,
-        matmul_dtype: str = "float32",
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, config: INNConfig, number: int = 0, seed: int = 0, stream: str = "inn", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.matmul_dtype = matmul_dtype
-        self.members, self.dim, self.hidden_layers, self.hidden = members, dim, hidden_layers, hidden
-        self.log_scale_bound, self.head_scale, self.seed = log_scale_bound, head_scale, seed
-        self.first = dim // 2
-        self.rest = dim - self.first
-        shape: dict[str, Any] = {"hidden_layers": hidden_layers, "hidden": hidden, "head_scale": head_scale}
-        shape["matmul_dtype"] = matmul_dtype
-        self.net1 = StackedMLP(members, 2 * self.rest, seed=2 * seed, name="net1", **shape)
-        self.net2 = StackedMLP(members, 2 * self.first, seed=2 * seed + 1, name="net2", **shape)
+        self.config, self.number, self.seed, self.stream = config, number, seed, stream
+        self.first = config.dim // 2
+        self.rest = config.dim - self.first
+        self.net1, self.net2 = self._net("net1", 2 * self.rest), self._net("net2", 2 * self.first)
+
+    def _net(self, name: str, units: int) -> StackedMLP:
+        cfg = self.config
+        return StackedMLP(
+            cfg.members,
+            units,
+            cfg.hidden_layers,
+            cfg.hidden,
+            head_scale=cfg.head_scale,
+            matmul_dtype=cfg.matmul_dtype,
+            seed=self.seed,
+            stream=(self.stream, self.number, name),
+            name=name,
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Build both subnets for their halves."""
-        self.net1.build((self.members, None, self.first))
-        self.net2.build((self.members, None, self.rest))
+        self.net1.build((self.config.members, None, self.first))
+        self.net2.build((self.config.members, None, self.rest))
         self.built = True
+
+    @property
+    def weights_of(self) -> Coupling:
+        """Kernels and biases of both subnets."""
+        return Coupling(self.net1.pairs, self.net2.pairs)
 
     def call(self, inputs: tf.Tensor, inverse: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Transformed (K, B, D) features and log-determinants (K, B)."""
-        part1, part2 = tf.split(inputs, [self.first, self.rest], axis=-1)
-        if inverse:
-            s1, t1 = self._scale_shift(self.net1, part1)
-            part2 = (part2 - t1) * tf.exp(-s1)
-            s2, t2 = self._scale_shift(self.net2, part2)
-            part1 = (part1 - t2) * tf.exp(-s2)
-        else:
-            s2, t2 = self._scale_shift(self.net2, part2)
-            part1 = part1 * tf.exp(s2) + t2
-            s1, t1 = self._scale_shift(self.net1, part1)
-            part2 = part2 * tf.exp(s1) + t1
-        log_det = tf.reduce_sum(s1, axis=-1) + tf.reduce_sum(s2, axis=-1)
-        return tf.concat([part1, part2], axis=-1), -log_det if inverse else log_det
-
-    def _scale_shift(self, net: StackedMLP, half: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        raw, shift = tf.split(net(half), 2, axis=-1)
-        return self.log_scale_bound * tf.tanh(raw), shift
+        outputs, log_scale = couple(self.config, self.weights_of, inputs, inverse)
+        return outputs, -log_scale if inverse else log_scale
 
     def get_config(self) -> dict[str, Any]:
-        """Everything the constructor needs."""
-        names = ("members", "dim", "hidden_layers", "hidden", "log_scale_bound", "head_scale", "matmul_dtype", "seed")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        """Everything `from_config` needs."""
+        own = {"config": self.config.to_dict(), "number": self.number, "seed": self.seed, "stream": self.stream}
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> StackedCoupling:
+        """Inverse of `get_config`."""
+        return cls(**{**config, "config": INNConfig(**config["config"])})

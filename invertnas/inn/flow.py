@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from invertnas.inn.config import INNConfig
 from invertnas.inn.coupling import StackedCoupling, StackedPermutation
+from invertnas.inn.maps import flow_map
+from invertnas.seeding import generator
+from invertnas.stacked.tape import Linear, linear
 
 
 @keras.saving.register_keras_serializable(package="invertnas")
@@ -21,40 +23,55 @@ class FlowEnsemble(keras.Model):
     Args:
         config: architecture.
         seed: of weights and permutations; members differ.
+        stream: name of the component they are drawn for.
     """
 
-    def __init__(self, config: INNConfig, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, config: INNConfig, seed: int = 0, stream: str = "inn", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.config, self.seed = config, seed
-        self.permutations, self.couplings = [], []
-        for index in range(config.layers):
-            self.permutations.append(StackedPermutation(self._orders(index), name=f"permutation_{index}"))
-            coupling = StackedCoupling(
-                config.members,
-                config.dim,
-                config.hidden_layers,
-                config.hidden,
-                log_scale_bound=config.log_scale_bound,
-                head_scale=config.head_scale,
-                matmul_dtype=config.matmul_dtype,
-                seed=seed * config.layers + index,
-                name=f"coupling_{index}",
-            )
-            self.couplings.append(coupling)
+        self.config, self.seed, self.stream = config, seed, stream
+        indices = range(config.layers)
+        self.permutations = [StackedPermutation(self._orders(i), name=f"permutation_{i}") for i in indices]
+        self.couplings = [StackedCoupling(config, i, seed, stream, name=f"coupling_{i}") for i in indices]
 
     def _orders(self, layer: int) -> list[list[int]]:
         cfg = self.config
         if cfg.permutation == "reverse":
             return [list(range(cfg.dim))[::-1]] * cfg.members
-        rng = np.random.default_rng((self.seed, layer))
+        rng = generator(self.seed, self.stream, layer, "permutation")
         return [rng.permutation(cfg.dim).tolist() for _ in range(cfg.members)]
 
     @classmethod
     def create(cls, config: INNConfig, *, seed: int = 0) -> FlowEnsemble:
         """A model whose weights exist."""
         model = cls(config, seed, name="inn")
-        model(tf.zeros((config.members, 1, config.dim)))
+        model.build((config.members, None, config.dim))
         return model
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights of all layers."""
+        layers: list[keras.layers.Layer] = [*self.permutations, *self.couplings]
+        for layer in layers:
+            if not layer.built:
+                layer.build(input_shape)
+        self.built = True
+
+    @property
+    def parameters(self) -> list[tf.Variable]:
+        """The trainable variables, kernels and biases of one layer after the other."""
+        nets = [net for coupling in self.couplings for net in coupling.weights_of]
+        return [variable for net in nets for pair in net for variable in pair]
+
+    @property
+    def orders(self) -> tf.Tensor:
+        """(2, layers, K, D) int32 permutations and their inverses."""
+        both = [[getattr(layer, name) for layer in self.permutations] for name in ("order", "inverse_order")]
+        return tf.stack([tf.stack([tf.convert_to_tensor(order) for order in part]) for part in both])
+
+    def transform(
+        self, inputs: tf.Tensor, inverse: bool = False, through: Linear = linear
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As calling the model; `through` does the linear maps, see `invertnas.stacked.tape`."""
+        return flow_map(self.config, self.parameters, self.orders, inputs, inverse, through)
 
     def call(self, inputs: tf.Tensor, inverse: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Map x to [z, y], or [z, y] to x if `inverse`.
@@ -66,16 +83,11 @@ class FlowEnsemble(keras.Model):
         Returns:
             (K, B, D) and the log-determinant (K, B) of that direction.
         """
-        states, total = inputs, tf.zeros(tf.shape(inputs)[:2])
-        layers = [layer for pair in zip(self.permutations, self.couplings) for layer in pair]
-        for layer in reversed(layers) if inverse else layers:
-            states, log_det = layer(states, inverse=inverse)
-            total += log_det
-        return states, total
+        return self.transform(inputs, inverse)
 
     def get_config(self) -> dict[str, Any]:
         """Everything `from_config` needs."""
-        return {**super().get_config(), "config": self.config.to_dict(), "seed": self.seed}
+        return {**super().get_config(), "config": self.config.to_dict(), "seed": self.seed, "stream": self.stream}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> FlowEnsemble:

@@ -13,11 +13,10 @@ import tensorflow as tf
 from invertnas.errors import ConfigError
 from invertnas.gvae.losses import edge_loss, kl_loss, node_loss
 from invertnas.gvae.model import GVAE
-from invertnas.inn.schedule import Course, Pass
-from invertnas.inn.train import TERMS as INN_TERMS
+from invertnas.inn.engine import TERMS as INN_TERMS
+from invertnas.inn.schedule import Pass
 from invertnas.inn.train import INNTrainer
 from invertnas.predictor.latent_scale import LatentScale
-from invertnas.seeding import tf_seed
 from invertnas.spaces.spec import FloatArray, GraphBatch, split_cells
 
 GVAE_TERMS = ("node", "edge", "kl", "gvae")
@@ -99,20 +98,18 @@ class EndToEndTrainer:
             ConfigError: for empty or mismatching data.
         """
         trainer, data = self.trainer, self._tensors(graphs, y)
-        course, steps = Course(trainer.config, round_index), trainer._steps(len(y))
-        bootstrap = tf.constant(trainer._bootstrap(len(y), round_index))
-        weighted = tf.constant(trainer.config.rank_weighted and round_index > 0)
+        plan = trainer.plan(len(y), round_index)
+        course, steps, weighted = plan.course(), plan.steps, tf.constant(plan.weighted)
+        bootstrap = tf.constant(plan.bootstrap())
         validation = self._validation(val_graphs, val_y)
-        if round_index > 0 and not trainer.config.warm_start:
+        if plan.restarts:
             self._restart()
         losses = np.zeros(0)
         for now in course:
             if now.begins_stage and validation and course.best_epoch >= 0:
                 _copy(self._best, self._trained)
-            order = tf.constant(trainer._order(len(y), steps, round_index, now.epoch))
-            seeds = tf.constant(
-                [tf_seed(trainer.seed, f"{part}-noise", round_index, now.epoch) for part in ("inn", "gvae")]
-            )
+            order = tf.constant(plan.order(now.epoch))
+            seeds = tf.constant([plan.noise_seed(now.epoch, part) for part in ("inn", "gvae")])
             rates = tf.constant(self._rates(steps, now))
             losses = self._epoch(*data, bootstrap, order, seeds, rates, weighted).numpy()
             if course.tell(float(self._validate(*validation)) if validation else -now.epoch) and validation:
@@ -202,7 +199,7 @@ class EndToEndTrainer:
         return np.stack([rates, rates * ratio], axis=1).astype(np.float32)
 
     def _restart(self) -> None:
-        self.trainer._restart()
+        self.trainer.restart()
         for variable, value in zip(self._state, self._initial):
             variable.assign(value)
 
@@ -219,7 +216,7 @@ class EndToEndTrainer:
         if graphs is None or y is None:
             return []
         rows = np.tile(np.arange(len(y), dtype=np.int32), self.trainer.config.repeat)
-        seed = tf_seed(self.trainer.seed, "inn-validation")
+        seed = self.trainer.plan(len(y)).validation_seed()
         return [*self._tensors(graphs, y), tf.constant(rows), tf.constant(seed)]
 
     @tf.function(input_signature=_EPOCH)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from invertnas.checks import Range, checked, checked_number
 from invertnas.errors import ArtefactError, ConfigError
@@ -19,19 +18,23 @@ from invertnas.gaussian_process import GaussianProcess
 from invertnas.gvae.model import GVAE
 from invertnas.gvae.pretrained import gvae_digest
 from invertnas.inn.config import INNConfig, INNTrainConfig
+from invertnas.inn.engine import inference
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.train import INNTrainer
 from invertnas.predictor.aggregate import idw_weights, mean_weights
 from invertnas.predictor.config import PredictorConfig
 from invertnas.predictor.finetune import EndToEndTrainer, copy_gvae
+from invertnas.predictor.inverse import by_draw, checked_targets, decode_distinct
 from invertnas.predictor.latent_scale import LatentScale, label_place, least_variance
-from invertnas.protocols import Labelled
+from invertnas.predictor.soundness import sound_report, spread_of
+from invertnas.protocols import Draw, Labelled
 from invertnas.seeding import generator
 from invertnas.spaces.accept import accepted_all
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
 
 REACHES, NOISES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0), (1e-4, 1e-2, 1.0)  # that the Gaussian process may have
+MOST_ENCODED = 50_000  # architectures whose latents are kept
 SPREAD_SAMPLE = 1000  # random architectures that measure the latent's mean and spread
 
 
@@ -53,6 +56,7 @@ class InvertiblePredictor:
 
     Raises:
         ConfigError: the GVAE does not fit the space, or the ensemble not the GVAE.
+        TrainingError: the GVAE maps all architectures to one latent, or to none that is finite.
     """
 
     def __init__(
@@ -78,13 +82,13 @@ class InvertiblePredictor:
         self.trainer = INNTrainer(self.flow, train, seed=seed)
         sample_rng = generator(seed, "latent-spread")
         latents = self.gvae.encode(space.encode([space.sample(sample_rng) for _ in range(SPREAD_SAMPLE)]))
-        self.spread = float(latents.std())
+        self.spread = spread_of(latents)
         self._latent_scale = self._fit_latent_scale(latents)
         self._y_shift, self._y_scale = 0.0, 1.0
         self.weights = mean_weights(inn.members)
         self.finetuner = self._end_to_end() if end_to_end else None
         self._process: GaussianProcess | None = None
-        self._encoded: tuple[tuple[ArchSpec, ...], FloatArray] | None = None
+        self._encoded: dict[ArchSpec, FloatArray] = {}
 
     def _fingerprint(self, gvae: GVAE, inn: INNConfig, train: INNTrainConfig, seed: int) -> dict[str, Any]:
         """Everything that a saved state is bound to; the GVAE is the one handed in, before any fine-tuning."""
@@ -109,11 +113,20 @@ class InvertiblePredictor:
             train: labelled architectures; fractions.
             val: labelled architectures for early stopping; may be empty.
             round_index: 0 for the initial fit, above for retraining.
+
+        Raises:
+            TrainingError: no member ended with a finite loss.
+
+        Warns:
+            RuntimeWarning: members sat out more than half of the steps, since their gradients were not finite. The
+                report names them, `"unsound"`.
         """
         everything = train.extend(val.archs, val.accuracies)
         self._fit_accuracy_scale(np.array(everything.accuracies))
-        report = self._fit_models(train, val, round_index)
-        self._encoded = None  # end to end, the GVAE is another one now
+        sat_out = self.trainer.adam.skipped_steps()
+        report = sound_report(self._fit_models(train, val, round_index), sat_out)
+        if self.finetuner is not None:  # the GVAE is another one now
+            self._encoded.clear()
         if self.config.aggregate == "idw":
             targets = self._to_target(everything.accuracies)
             self.weights = idw_weights(self._forward(self._latents(everything.archs)), targets)
@@ -183,22 +196,49 @@ class InvertiblePredictor:
         Raises:
             ConfigError: a target is no fraction, a noise below 0, or `rng` no generator of NumPy.
         """
-        checked_number(latent_noise, "latent_noise", Range(0))
-        latents = self.invert_latents(targets, z_std=z_std, rng=rng)
-        if latent_noise > 0:
-            latents += latent_noise * self.spread * rng.standard_normal(latents.shape, np.float32)
-        return self.space.decode(*self.gvae.decode(latents))
+        return self.invert_drawn([self.draw(targets, z_std=z_std, latent_noise=latent_noise, rng=rng)])[0]
 
-    def invert_latents(self, targets: FloatArray, *, z_std: float, rng: np.random.Generator) -> FloatArray:
-        """(K * n, D) GVAE latents of (n,) accuracies with sampled z; all members share z. Raises ConfigError."""
+    def draw(self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator) -> Draw:
+        """The random numbers of `invert`, see there; all members share z. Raises ConfigError as it does."""
         cfg, targets = self.flow.config, checked_targets(targets)
         checked_number(z_std, "z_std", Range(0))
+        checked_number(latent_noise, "latent_noise", Range(0))
         checked(rng, np.random.Generator, "rng", "InvertiblePredictor")
-        pair = np.empty((len(targets), cfg.dim), np.float32)
-        pair[:, :-1] = z_std * rng.standard_normal((len(targets), cfg.dim - 1), np.float32)
-        pair[:, -1] = (np.asarray(targets) - self._y_shift) / self._y_scale
-        latents = self._invert(tf.constant(pair)).numpy().reshape(-1, cfg.dim)
-        return self._latent_scale.from_inn(np.nan_to_num(latents))
+        z = z_std * rng.standard_normal((len(targets), cfg.dim - 1), np.float32)
+        noise = None
+        if latent_noise > 0:
+            shape = (cfg.members * len(targets), cfg.dim)
+            noise = latent_noise * self.spread * rng.standard_normal(shape, np.float32)
+        return Draw(targets, z, noise)
+
+    def invert_drawn(self, draws: Sequence[Draw]) -> list[list[ArchSpec | None]]:
+        """`invert` for many draws, inverted and decoded in one call each.
+
+        Args:
+            draws: of `draw`.
+
+        Returns:
+            For each draw, K * n architectures, member by member; None where the decoded graph is invalid.
+        """
+        parts = self._inverted(draws)
+        noisy = [part if draw.noise is None else part + draw.noise for part, draw in zip(parts, draws)]
+        archs = decode_distinct(self.space, self.gvae, np.concatenate(noisy))
+        ends = np.cumsum([len(part) for part in noisy])
+        return [archs[end - len(part) : end] for end, part in zip(ends, noisy)]
+
+    def invert_latents(self, targets: FloatArray, *, z_std: float, rng: np.random.Generator) -> FloatArray:
+        """(K * n, D) GVAE latents of (n,) accuracies with sampled z; all members share z."""
+        return self._inverted([self.draw(targets, z_std=z_std, latent_noise=0.0, rng=rng)])[0]
+
+    def _inverted(self, draws: Sequence[Draw]) -> list[FloatArray]:
+        """(K * n, D) GVAE latents of each draw, without its noise."""
+        cfg = self.flow.config
+        targets = np.concatenate([draw.targets for draw in draws])
+        scaled = (targets - self._y_shift) / self._y_scale
+        pair = np.concatenate([np.concatenate([draw.z for draw in draws]), scaled[:, np.newaxis]], axis=1)
+        found = inference(cfg).invert(self.trainer.variables, pair.astype(np.float32), self.flow.orders).numpy()
+        latents = self._latent_scale.from_inn(np.nan_to_num(found.reshape(-1, cfg.dim))).reshape(found.shape)
+        return by_draw(latents, draws)
 
     def save(self, folder: Path) -> None:
         """Write `predictor.npz`: weights, optimiser, scaling, aggregation, fingerprint; end to end, the GVAE too."""
@@ -229,7 +269,8 @@ class InvertiblePredictor:
             self.finetuner.load_state(arrays)
         elif "gvae_0" in arrays:
             raise ConfigError(f"got a fine-tuned GVAE in {path}; expected finetune='end_to_end' to continue with it")
-        self._encoded, self._process, self.weights = None, None, arrays["weights"]
+        self._encoded.clear()
+        self._process, self.weights = None, arrays["weights"]
         self._y_shift, self._y_scale = arrays["y_scale"].tolist()
 
     def _accepted(self, archs: Sequence[ArchSpec | str]) -> list[ArchSpec]:
@@ -239,11 +280,16 @@ class InvertiblePredictor:
         return given
 
     def _latents(self, archs: Sequence[ArchSpec]) -> FloatArray:
-        """(n, D) latents as the INN sees them; those asked for last are kept, as predictions and uncertainty share."""
-        key = tuple(archs)
-        if self._encoded is None or self._encoded[0] != key:
-            self._encoded = key, self._latent_scale.to_inn(self.gvae.encode(self.space.encode(archs)))
-        return self._encoded[1]
+        """(n, D) latents as the INN sees them; each architecture is encoded once while the GVAE stays the same."""
+        new = [arch for arch in dict.fromkeys(archs) if arch not in self._encoded]
+        if new:
+            if len(self._encoded) > MOST_ENCODED:
+                self._encoded.clear()
+                new = list(dict.fromkeys(archs))
+            latents = self._latent_scale.to_inn(self.gvae.encode(self.space.encode(new)))
+            self._encoded.update(zip(new, latents))
+        rows = [self._encoded[arch] for arch in archs]
+        return np.stack(rows) if rows else np.zeros((0, self.flow.config.dim), np.float32)
 
     def _fit_accuracy_scale(self, accuracies: FloatArray) -> None:
         if not self.config.scale_accuracy:
@@ -258,27 +304,4 @@ class InvertiblePredictor:
         return scaled.astype(np.float32)
 
     def _forward(self, latents: FloatArray) -> FloatArray:
-        return self._forward_graph(tf.constant(latents, tf.float32)).numpy()
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _forward_graph(self, latents: tf.Tensor) -> tf.Tensor:
-        output, _ = self.flow(tf.tile(latents[tf.newaxis], (self.flow.config.members, 1, 1)))
-        return output[..., -1]
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def _invert(self, pair: tf.Tensor) -> tf.Tensor:
-        latents, _ = self.flow(tf.tile(pair[tf.newaxis], (self.flow.config.members, 1, 1)), inverse=True)
-        return latents
-
-
-def checked_targets(targets: Any) -> FloatArray:
-    """(n,) accuracies to invert as float32. Raises ConfigError unless they are fractions, at least one."""
-    try:
-        values = np.asarray(targets, np.float32)
-    except (TypeError, ValueError):
-        values = np.zeros(0, np.float32)
-    if values.ndim != 1 or not values.size or not ((values >= 0) & (values <= 1)).all():
-        raise ConfigError(
-            f"got targets {targets!r}; expected a list of accuracies, fractions from 0 to 1; divide percent by 100"
-        )
-    return values
+        return inference(self.flow.config).predict(self.trainer.variables, latents, self.flow.orders).numpy()

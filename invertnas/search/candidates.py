@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from invertnas.protocols import FloatArray, Labelled, Surrogate
+from invertnas.protocols import Draw, DrawsAhead, FloatArray, Labelled, Surrogate
 from invertnas.search.config import CandidateConfig
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec
@@ -94,9 +95,13 @@ def generate_candidates(
     Returns:
         The pool; at least `least` architectures unless the space holds no more.
     """
-    key_of = space.identity if config.unique_by == "identity" else space.isomorphism_class
+    key_of = functools.lru_cache(maxsize=None)(
+        space.identity if config.unique_by == "identity" else space.isomorphism_class
+    )
     known = {key_of(arch) for arch in (*labelled.archs, *failed)}
     pool, seen = CandidatePool(), np.array(labelled.accuracies, np.float32)
+    if config.escalate == "always" and config.source == "inverse" and isinstance(surrogate, DrawsAhead):
+        _add_tries_at_once(pool, surrogate, config, seen, rng, known, key_of)
     while pool.tries < config.max_retries and len(pool.archs) < config.wanted:
         _add_try(pool, _proposals(space, surrogate, pool, config, seen, rng), config, known, key_of)
     pool.novel = len(pool.archs)
@@ -126,6 +131,40 @@ def _add_try(
         pool.escalations += 1
 
 
+def _add_tries_at_once(
+    pool: CandidatePool,
+    surrogate: DrawsAhead,
+    config: CandidateConfig,
+    seen: FloatArray,
+    rng: np.random.Generator,
+    known: set[str],
+    key_of: KeyOf,
+) -> None:
+    """The tries of a round in one call, where the noise of each is known beforehand.
+
+    They draw and are accepted in the order of tries made one by one. `rng` is left as the last accepted try leaves
+    it, so the same candidates come out and whatever draws next draws the same.
+    """
+    draws, states = list[Draw](), list[Any]()
+    for number in range(config.max_retries):
+        targets = inversion_targets(config, seen, rng)
+        draws.append(surrogate.draw(targets, **_noise(config, number), rng=rng))
+        states.append(rng.bit_generator.state)
+    for decoded, state in zip(surrogate.invert_drawn(draws) if draws else (), states):
+        _add_try(pool, decoded, config, known, key_of)
+        if len(pool.archs) >= config.wanted:
+            rng.bit_generator.state = state
+            return
+
+
+def _noise(config: CandidateConfig, escalations: int) -> dict[str, float]:
+    """Standard deviation of z and noise on the latents after so many escalations."""
+    return {
+        "z_std": config.z_std + escalations * config.z_std_step,
+        "latent_noise": config.latent_noise + escalations * config.latent_noise_step,
+    }
+
+
 def _proposals(
     space: SearchSpace,
     surrogate: Surrogate,
@@ -137,12 +176,7 @@ def _proposals(
     """What one try proposes; None where a decoded graph is invalid."""
     if config.source == "random":
         return [space.sample(rng) for _ in range(config.wanted - len(pool.archs))]
-    return surrogate.invert(
-        inversion_targets(config, seen, rng),
-        z_std=config.z_std + pool.escalations * config.z_std_step,
-        latent_noise=config.latent_noise + pool.escalations * config.latent_noise_step,
-        rng=rng,
-    )
+    return surrogate.invert(inversion_targets(config, seen, rng), **_noise(config, pool.escalations), rng=rng)
 
 
 def _add_neighbours(

@@ -9,11 +9,14 @@ them, row below row, with their gradients once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-_active: list[LinearTape] = []
+from invertnas.errors import TrainingError
+
+Linear = Callable[[tf.Tensor, Any, Any], tf.Tensor]  # inputs, kernel, bias -> outputs
 
 
 def linear(inputs: tf.Tensor, kernel: tf.Variable, bias: tf.Variable) -> tf.Tensor:
@@ -27,58 +30,67 @@ def linear(inputs: tf.Tensor, kernel: tf.Variable, bias: tf.Variable) -> tf.Tens
     Returns:
         (K, B, out), of the dtype of `inputs`.
     """
-    outputs = tf.matmul(inputs, tf.cast(kernel, inputs.dtype)) + tf.cast(bias, inputs.dtype)
-    if _active:
-        _active[-1].record(kernel, bias, inputs, outputs)
-    return outputs
+    return tf.matmul(inputs, tf.cast(kernel, inputs.dtype)) + tf.cast(bias, inputs.dtype)
 
 
 class LinearTape:
-    """Gradients with respect to kernels and biases that are used in `linear` and nowhere else.
+    """Gradients with respect to kernels and biases that are used in `tape.linear` and nowhere else.
 
     Inside `recording()` the variables themselves are not differentiated: their gradients follow from
-    the gradients of the outputs, dW = sum over uses of X^T G and db = sum of G over rows.
+    the gradients of the outputs, dW = sum over uses of X^T G and db = sum of G over rows. Kernels and
+    biases of other networks may pass through `tape.linear` too; they are differentiated through.
 
     Args:
-        variables: the trainable variables, all of them kernels or biases of `linear`.
+        variables: the trainable variables, all of them kernels or biases.
     """
 
     def __init__(self, variables: Sequence[tf.Variable]) -> None:
         self.variables = list(variables)
+        self._places = {variable.ref(): place for place, variable in enumerate(self.variables)}
         self._tape = tf.GradientTape(watch_accessed_variables=False)
-        self._uses: list[tuple[tf.Variable, tf.Variable, tf.Tensor, tf.Tensor]] = []
+        self._uses: list[tuple[int | None, int | None, tf.Tensor, tf.Tensor]] = []
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
         """Everything computed inside is recorded."""
-        _active.append(self)
-        try:
-            with self._tape:
-                yield
-        finally:
-            _active.remove(self)
+        with self._tape:
+            yield
 
-    def record(self, kernel: tf.Variable, bias: tf.Variable, inputs: tf.Tensor, outputs: tf.Tensor) -> None:
-        """Note one use."""
+    def linear(self, inputs: tf.Tensor, kernel: tf.Variable, bias: tf.Variable) -> tf.Tensor:
+        """As the function `linear`, and noted."""
+        outputs = linear(inputs, kernel, bias)
         self._tape.watch(outputs)
-        self._uses.append((kernel, bias, inputs, outputs))
+        self._uses.append((self._places.get(kernel.ref()), self._places.get(bias.ref()), inputs, outputs))
+        return outputs
 
     def gradients(self, objective: tf.Tensor) -> list[tf.Tensor]:
-        """Gradients of a scalar, one for each of `variables`; zeros for a variable without a use."""
-        outer = self._tape.gradient(
-            objective, [outputs for *_, outputs in self._uses], unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        inputs_of, outer_of = dict[int, list[tf.Tensor]](), dict[int, list[tf.Tensor]]()
+        """Gradients of a scalar, one for each of `variables`.
+
+        Raises:
+            TrainingError: a variable went through no `tape.linear` on the way to the objective.
+        """
+        outer = self._tape.gradient(objective, [outputs for *_, outputs in self._uses])
+        rows_of, outer_of = dict[int, list[tf.Tensor]](), dict[int, list[tf.Tensor]]()
         for (kernel, bias, inputs, _), gradient in zip(self._uses, outer):
-            inputs_of.setdefault(id(kernel), []).append(inputs)
-            outer_of.setdefault(id(kernel), []).append(gradient)
-            outer_of.setdefault(id(bias), []).append(gradient)
-        return [self._gradient(v, inputs_of.get(id(v), []), outer_of.get(id(v), [])) for v in self.variables]
+            if gradient is None:
+                continue
+            for place in (kernel, bias):
+                if place is not None:
+                    outer_of.setdefault(place, []).append(gradient)
+            if kernel is not None:
+                rows_of.setdefault(kernel, []).append(inputs)
+        if missing := [v.name for place, v in enumerate(self.variables) if place not in outer_of]:
+            raise TrainingError(
+                f"got no gradient of {', '.join(missing)}; expected every trainable variable on the way to the loss, "
+                "through tape.linear"
+            )
+        return [
+            self._gradient(variable, rows_of.get(place, []), outer_of[place])
+            for place, variable in enumerate(self.variables)
+        ]
 
     @staticmethod
     def _gradient(variable: tf.Variable, inputs: list[tf.Tensor], outer: list[tf.Tensor]) -> tf.Tensor:
-        if not outer:
-            return tf.zeros_like(variable)
         rows = tf.concat(outer, axis=1)
         if not inputs:
             return tf.reduce_sum(tf.cast(rows, variable.dtype), axis=1, keepdims=True)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from invertnas.search.baselines.bananas_config import BananasConfig
 from invertnas.seeding import generator
 from invertnas.spaces.spec import FloatArray
-
-if TYPE_CHECKING:
-    from invertnas.search.baselines.bananas_config import BananasConfig
+from invertnas.stacked.adam import StackedAdam, apply_adam
+from invertnas.stacked.compiled import Compiled
+from invertnas.stacked.mlp import mlp
 
 Array = npt.NDArray[Any]
-EPSILON = 1e-7
 INITIAL_CAPACITY = 256
 
 
@@ -31,7 +30,7 @@ class StackedNetworks:
     """M independent multi-layer perceptrons of equal shape, trained side by side.
 
     All parameters form one (M, P) matrix, so one batched product serves a layer of all members and
-    one element-wise expression is Adam (Kingma & Ba, 2015). The training loop runs inside one
+    Adam (Kingma & Ba, 2015) is one operation. The training loop runs inside one
     graph, compiled for a fixed number of examples and padded up to it, so a growing data set costs
     no new compilation until the capacity (256) is full and doubles. Members differ in their initial
     weights (Glorot uniform, zero biases) and in their shuffles.
@@ -51,11 +50,11 @@ class StackedNetworks:
         self._shapes = [shape for fan in zip(widths, widths[1:]) for shape in (fan, (1, fan[1]))]
         self._matrix = tf.TensorSpec([config.members, sum(a * b for a, b in self._shapes)], tf.float32)
         inputs = tf.TensorSpec([None, num_features], tf.float32)
-        self._apply = tf.function(
-            lambda theta, x: self._forward(theta, x[None]), input_signature=[self._matrix, inputs]
-        )
+        self._apply = Compiled(lambda _, theta, x: self._forward(theta, x[None]), (self._matrix, inputs))
+        self._theta = tf.Variable(tf.zeros(self._matrix.shape), trainable=False)
+        self._adam = StackedAdam([self._theta], config.members)
         self._capacity = 0
-        self._train: Callable[..., tuple[tf.Tensor, tf.Tensor]] | None = None
+        self._train: Compiled | None = None
 
     def fit(self, inputs: FloatArray, targets: FloatArray, *, seed: int, index: int) -> tuple[FloatArray, FloatArray]:
         """Train from scratch on n examples.
@@ -77,17 +76,20 @@ class StackedNetworks:
         y = np.zeros(self._capacity, np.float32)
         x[: len(inputs)], y[: len(inputs)] = inputs, targets
         rows, weights = self._batches(len(inputs), rngs)
-        trained, losses = train(theta, x, y, *(self._padded(part) for part in (rows, weights)), np.int32(len(rows)))
+        variables = self._theta, self._adam.moments
+        trained, losses = train(
+            variables, theta, x, y, *(self._padded(part) for part in (rows, weights)), np.int32(len(rows))
+        )
         shares = weights[:, 0, :].astype(bool).sum(axis=1, keepdims=True) / len(inputs)
         weighted = (losses.numpy()[: len(rows)] * shares).reshape(self.config.epochs, -1, self.config.members)
         return trained.numpy(), weighted.sum(axis=1).astype(np.float32)
 
     def predict(self, theta: FloatArray, inputs: FloatArray) -> FloatArray:
         """(M, B) outputs for (M, P) parameters from `fit` and (B, D) inputs, in the unit of the targets."""
-        outputs: FloatArray = self._apply(theta, inputs).numpy()
+        outputs: FloatArray = self._apply((), theta, inputs).numpy()
         return outputs
 
-    def _compiled(self, count: int) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    def _compiled(self, count: int) -> Compiled:
         """The training graph for at least `count` examples; the capacity doubles when it is too small."""
         if self._train is None or count > self._capacity:
             self._capacity = max(self._capacity, INITIAL_CAPACITY)
@@ -102,7 +104,7 @@ class StackedNetworks:
                 tf.TensorSpec(batch, tf.float32),
                 tf.TensorSpec([], tf.int32),
             ]
-            self._train = tf.function(self._train_loop, input_signature=signature, jit_compile=True)
+            self._train = Compiled(self._train_loop, signature, jit=True)
         return self._train
 
     @property
@@ -140,31 +142,48 @@ class StackedNetworks:
         """(M, B) outputs of (M or 1, B, D) inputs."""
         parts = tf.split(theta, [rows * columns for rows, columns in self._shapes], axis=1)
         tensors = [tf.reshape(part, (-1, *shape)) for part, shape in zip(parts, self._shapes)]
-        for kernel, bias in zip(tensors[:-2:2], tensors[1:-2:2]):
-            x = tf.nn.relu(tf.matmul(x, kernel) + bias)
-        return tf.squeeze(tf.matmul(x, tensors[-2]) + tensors[-1], axis=2)
+        return tf.squeeze(mlp(x, list(zip(tensors[::2], tensors[1::2]))), axis=2)
 
     def _train_loop(
-        self, theta: tf.Tensor, x: tf.Tensor, y: tf.Tensor, batches: tf.Tensor, weights: tf.Tensor, steps: tf.Tensor
+        self,
+        variables: Any,
+        theta: tf.Tensor,
+        x: tf.Tensor,
+        y: tf.Tensor,
+        batches: tf.Tensor,
+        weights: tf.Tensor,
+        steps: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Trained parameters (M, P), and the loss of each step (max_steps, M), of which the first `steps` count."""
+        """Trained parameters (M, P), and the loss of each step (max_steps, M), of which the first `steps` count.
+
+        Args:
+            variables: the parameters and Adam's state; both start anew.
+            theta: (M, P) initial parameters.
+            x: (capacity, D).
+            y: (capacity,).
+            batches: (max_steps, M, b) rows.
+            weights: (max_steps, M, b) of the rows.
+            steps: how many to run.
+        """
         self.traces += 1
-        config = self.config
-        first, second = tf.zeros_like(theta), tf.zeros_like(theta)
+        config, (parameters, moments) = self.config, variables
+        parameters.assign(theta)
+        for variable in (moments.iteration, *moments.first, *moments.second):
+            variable.assign(tf.zeros_like(variable))
+
+        def step(number: tf.Tensor, losses: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            rows = batches[number]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                current = parameters.read_value()
+                tape.watch(current)
+                deviation = tf.abs(self._forward(current, tf.gather(x, rows)) - tf.gather(y, rows))
+                loss = tf.reduce_sum(deviation * weights[number], axis=1)
+            gradient = tape.gradient(loss, current)
+            decays = config.beta_1, config.beta_2
+            apply_adam([parameters], moments, [gradient], config.learning_rate, clip_norm=None, betas=decays)
+            return number + 1, losses.write(number, loss)
+
         losses = tf.TensorArray(tf.float32, size=self._max_steps, element_shape=[config.members])
-        step = tf.constant(0)
-        while step < steps:  # not tf.range: XLA would compile anew for each number of steps
-            rows = batches[step]
-            with tf.GradientTape() as tape:
-                tape.watch(theta)
-                deviation = tf.abs(self._forward(theta, tf.gather(x, rows)) - tf.gather(y, rows))
-                loss = tf.reduce_sum(deviation * weights[step], axis=1)
-            gradient = tape.gradient(loss, theta)
-            first += (1.0 - config.beta_1) * (gradient - first)
-            second += (1.0 - config.beta_2) * (tf.square(gradient) - second)
-            time = tf.cast(step + 1, tf.float32)
-            rate = config.learning_rate * tf.sqrt(1.0 - config.beta_2**time) / (1.0 - config.beta_1**time)
-            theta -= rate * first / (tf.sqrt(second) + EPSILON)
-            losses = losses.write(step, loss)
-            step += 1
-        return theta, losses.stack()
+        # A condition on a tensor, not a range: XLA would compile anew for each number of steps.
+        _, losses = tf.while_loop(lambda number, _: number < steps, step, (tf.constant(0), losses))
+        return parameters.read_value(), losses.stack()

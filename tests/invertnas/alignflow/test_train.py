@@ -111,7 +111,7 @@ def test_resume_equals_no_interruption(trained: AlignFlowTrainer, tmp_path: Path
     resumed.run(path, lambda epoch, _: seen.append(epoch))
     assert resumed.seconds["wall"] > 0.0 and resumed.seconds["cpu"] > 0.0
     assert seen == [3] and resumed.history == trained.history and resumed.progress == trained.progress
-    for mine, theirs in zip(resumed._state(), trained._state(), strict=True):
+    for mine, theirs in zip(resumed._variables(), trained._variables(), strict=True):
         np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
     for best, other in zip(resumed.best, trained.best, strict=True):
         np.testing.assert_array_equal(best, other)

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig
-from invertnas.inn.coupling import StackedMLP
 from invertnas.inn.flow import FlowEnsemble
+from invertnas.stacked.mlp import StackedMLP
 from tests.helpers import reference_losses as ref
 
 CONFIG = INNConfig(5, 3, layers=2, hidden_layers=2, hidden=6, log_scale_bound=0.7)

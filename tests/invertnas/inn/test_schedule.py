@@ -14,6 +14,7 @@ from experiments.searches.ablations import SETTINGS as PRESETS
 from experiments.searches.ablations import setting as preset
 from invertnas.errors import ConfigError
 from invertnas.inn.config import INNConfig, INNTrainConfig
+from invertnas.inn.engine import learning_rate
 from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.schedule import Course
 from invertnas.inn.train import INNTrainer
@@ -38,34 +39,6 @@ def told(config: INNTrainConfig, losses: list[float], round_index: int = 0) -> t
 def data(count: int = 10, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     x = np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
     return x, np.tanh(x[:, 0])
-
-
-class Recorder:
-    """Adam that keeps the rates it is given; with `passes`, it takes the cosine written into its graph instead."""
-
-    def __init__(self, model: INNTrainer, passes: int | None = None) -> None:
-        self.model, self.passes, self.apply_inner = model, passes, model.adam.apply
-        self.rates: list[float] = []
-        # No constant: the graph optimiser would fold it into pi, and the last digit could be another one.
-        self.steps = tf.Variable(3.0 * (passes or 1), trainable=False)  # three steps a pass
-        model.adam.apply = self.apply  # type: ignore[method-assign,assignment]
-
-    def apply(self, gradients: Any, rate: tf.Tensor) -> None:
-        if self.passes is not None:
-            cfg = self.model.config
-            done = self.model.adam.iteration / self.steps
-            fall = 0.5 * (1.0 + tf.cos(math.pi * done))
-            rate = cfg.final_learning_rate + (cfg.learning_rate - cfg.final_learning_rate) * fall
-        tf.py_function(lambda value: self.rates.append(float(value)), [rate], [])
-        self.apply_inner(gradients, rate)
-
-
-def trained(config: INNTrainConfig, passes: int | None = None) -> tuple[INNTrainer, list[float]]:
-    """A trainer after its initial fit without validation data, and the rates of all steps."""
-    model = INNTrainer(FlowEnsemble.create(FLOW, seed=1), config, seed=1)
-    recorder = Recorder(model, passes)
-    model.fit(*data())
-    return model, recorder.rates
 
 
 def equal(left: INNTrainer, right: INNTrainer) -> bool:
@@ -109,38 +82,29 @@ def test_later_rounds_have_passes_and_patience_of_their_own() -> None:
             dataclasses.replace(STAGES, **wrong)
 
 
-def test_rates_of_both_stages_reach_the_optimiser_in_one_trace() -> None:
-    model, rates = trained(STAGES)
-    high, low = float(np.float32(1e-2)), float(np.float32(1e-3))
-    assert rates == [high] * 9 + [low] * 9  # three steps a pass
-    rates.clear()
-    model.fit(*data(8), round_index=1)
-    assert rates == [high] * 4 + [low] * 4
-    assert model._epoch.experimental_get_tracing_count() == 1
-
-
-def test_cosine_is_to_the_bit_that_of_constants_in_the_graph() -> None:
-    config = dataclasses.replace(COSINE, learning_rate=7e-3, final_learning_rate=3e-5)
-    (model, rates), (expected, written) = trained(config), trained(config, passes=6)
-    assert rates == written and len(set(rates)) == 18
-    assert equal(model, expected)
+@pytest.mark.parametrize("config", [STAGES, dataclasses.replace(COSINE, learning_rate=7e-3, final_learning_rate=3e-5)])
+def test_a_step_takes_the_rate_of_its_pass(config: INNTrainConfig) -> None:
+    for round_index in (0, 1):
+        for now in Course(config, round_index):
+            got = [float(learning_rate(tf.constant(now.span(3)), tf.constant(step))) for step in range(3)]
+            np.testing.assert_allclose(got, now.rates(3), rtol=1e-5)
 
 
 def test_the_second_stage_starts_from_the_best_and_a_checkpoint_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     model, other = (INNTrainer(FlowEnsemble.create(FLOW, seed=1), STAGES, seed=1) for _ in range(2))
     begun: list[np.ndarray] = []
     ended: list[np.ndarray] = []
-    epoch, scores = model._epoch, iter([[1, 3], [2, 2], [9, 9], [9, 9], [9, 9], [9, 9]])
+    steps, scores = model.steps, iter([[1, 3], [2, 2], [9, 9], [9, 9], [9, 9], [9, 9]])
 
-    def spied(*arguments: Any) -> tf.Tensor:
+    def spied(*arguments: Any) -> Any:
         begun.append(model.variables[0].numpy())
-        losses = epoch(*arguments)
+        losses = steps(*arguments)
         ended.append(model.variables[0].numpy())
         return losses
 
     with monkeypatch.context() as patch:
-        patch.setattr(model, "_epoch", spied)
-        patch.setattr(model, "_validate", lambda *_: tf.constant(next(scores), tf.float32))
+        patch.setattr(model, "steps", spied)
+        patch.setattr(model, "validate", lambda *_: np.array(next(scores), np.float32))
         report = model.fit(*data(), *data(5, seed=1))
     assert (report.epochs, report.steps, report.best_epoch, report.val_total) == (6, 18, 0, 2.0)
     np.testing.assert_array_equal(begun[2], ended[1])  # within a stage it goes on

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from invertnas.errors import ArtefactError, ConfigError
+from invertnas.errors import ArtefactError, ConfigError, TrainingError
 from invertnas.files.io import write_arrays
 from invertnas.gaussian_process import GaussianProcess
 from invertnas.gvae.config import GVAEConfig
@@ -127,7 +127,8 @@ def test_candidates_are_encoded_once_for_prediction_and_uncertainty(
     assert sizes == [9]
     np.testing.assert_allclose(model.predict(new[::-1])[0], first[::-1], rtol=1e-5)
     np.testing.assert_allclose(model.uncertainty(new[::-1]), spread[::-1], rtol=1e-5)
-    assert sizes == [9, 9]
+    model.predict([*labelled(2, seed=5).archs, *new])  # the others are known
+    assert sizes == [9, len(set(labelled(2, seed=5).archs) - set(new) - set(labelled(8).archs))]
 
 
 def test_weights_are_idw_over_all_labels(fitted: InvertiblePredictor) -> None:
@@ -204,6 +205,38 @@ def test_invert_decodes_those_latents(fitted: InvertiblePredictor, monkeypatch: 
     fitted.invert(TARGETS, z_std=0.5, latent_noise=0.3, rng=np.random.default_rng(1))
     noise = (asked[1] - asked[0]) / fitted.spread
     assert 0.2 < noise.std() < 0.4 and abs(noise.mean()) < 0.1
+
+
+def test_many_draws_in_one_call_are_those_one_by_one(fitted: InvertiblePredictor) -> None:
+    one, many = np.random.default_rng(3), np.random.default_rng(3)
+    noises = [(0.2, 0.0), (0.5, 0.3), (1.0, 1.0)]
+    expected = [fitted.invert(TARGETS[:n], z_std=z, latent_noise=m, rng=one) for n, (z, m) in enumerate(noises, 1)]
+    draws = [fitted.draw(TARGETS[:n], z_std=z, latent_noise=m, rng=many) for n, (z, m) in enumerate(noises, 1)]
+    assert fitted.invert_drawn(draws) == expected
+    assert one.random() == many.random()
+
+
+def test_a_fit_that_came_to_nothing_is_an_error(gvae: GVAE) -> None:
+    model = make(gvae)
+    with pytest.raises(TrainingError, match="got no finite loss"):
+        model.fit(Labelled(labelled(8).archs, (float("nan"),) * 8), Labelled(), round_index=0)
+    for variable in model.trainer.variables:
+        value = variable.numpy()
+        value[1] = 1e30
+        variable.assign(value)
+    with pytest.warns(RuntimeWarning, match=r"members \[1\] of 3 sat out"):
+        report = model.fit(labelled(8), Labelled(), round_index=1)
+    assert report["unsound"] == [1]
+    model = make(gvae)
+    assert model.fit(labelled(8), Labelled(), round_index=0)["unsound"] == []
+
+
+def test_a_gvae_without_spread_is_refused() -> None:
+    flat = GVAE.create(GVAE_CONFIG, seed=1)
+    for variable in flat.variables:
+        variable.assign(np.zeros(variable.shape))
+    with pytest.raises(TrainingError, match="got latents of spread 0.0"):
+        make(flat)
 
 
 def test_random_gvae_decodes_to_nothing_rather_than_failing(fitted: InvertiblePredictor) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from invertnas.errors import ConfigError
-from invertnas.protocols import Labelled
+from invertnas.protocols import Draw, FloatArray, Labelled
 from invertnas.search.candidates import CandidatePool, generate_candidates, inversion_targets
 from invertnas.search.config import CandidateConfig, SearchConfig
 from invertnas.spaces import ArchSpec, NASBench201Space
@@ -314,3 +315,63 @@ def test_a_small_space_is_used_up_without_endless_sampling(left: int) -> None:
     config = CandidateConfig(wanted=100, max_retries=0, fill="ranked")
     pool, _ = run([], config, known=known, least=5, space=space)
     assert len(pool.archs) == left and space.samples < 64 * 40
+
+
+class DrawingSurrogate(FakeSurrogate):
+    """Decodes what its random numbers say, and can draw many tries ahead; `calls` counts the inversions."""
+
+    calls = 0
+
+    def draw(self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator) -> Draw:
+        z = z_std * rng.standard_normal((len(targets), 6)).astype(np.float32)
+        noise = None
+        if latent_noise > 0:
+            noise = (latent_noise * rng.standard_normal((self.members * len(targets), 6))).astype(np.float32)
+        return Draw(targets, z, noise)
+
+    def invert_drawn(self, draws: Sequence[Draw]) -> list[list[ArchSpec | None]]:
+        self.calls += 1
+        return [self._decoded(draw) for draw in draws]
+
+    def _decoded(self, draw: Draw) -> list[ArchSpec | None]:
+        rows = np.tile(draw.z, (self.members, 1)) + (0.0 if draw.noise is None else draw.noise) + draw.targets[0]
+        ops = 4 + np.rint(rows).astype(int)
+        return [cell(*row) if set(row.tolist()) <= {2, 3, 4, 5, 6} else None for row in ops]
+
+    def invert(
+        self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
+    ) -> list[ArchSpec | None]:
+        self.calls += 1
+        return self._decoded(self.draw(targets, z_std=z_std, latent_noise=latent_noise, rng=rng))
+
+
+class OneByOne:
+    """The same surrogate without `draw`."""
+
+    def __init__(self, inner: DrawingSurrogate) -> None:
+        self.invert, self.predict = inner.invert, inner.predict
+
+
+@pytest.mark.parametrize(("wanted", "tries"), [(4, None), (60, None), (10_000, 7)])
+def test_all_tries_in_one_call_choose_what_the_loop_chooses(wanted: int, tries: int | None) -> None:
+    config = CandidateConfig(
+        wanted=wanted, max_retries=7, rows=5, z_std=0.3, z_std_step=0.1, latent_noise_step=0.2, escalate="always"
+    )
+    pools, nexts, calls = list[CandidatePool](), list[float](), list[int]()
+    for inner in (DrawingSurrogate(), DrawingSurrogate()):
+        surrogate: Any = inner if not pools else OneByOne(inner)
+        rng = np.random.default_rng(2)
+        pools.append(generate_candidates(SPACE, surrogate, labelled(KNOWN), config, least=2, rng=rng))
+        nexts.append(rng.random())
+        calls.append(inner.calls)
+    together, loop = pools
+    assert list(together.archs) == list(loop.archs) and together.diagnostics() == loop.diagnostics()
+    assert nexts[0] == nexts[1]  # whatever is drawn next is the same
+    assert calls == [1, loop.tries] and loop.tries == (tries or loop.tries) and len(loop.archs) > 3
+
+
+def test_noise_that_depends_on_what_is_found_is_drawn_try_by_try() -> None:
+    surrogate = DrawingSurrogate()
+    config = CandidateConfig(wanted=10_000, max_retries=5, rows=3, z_std_step=0.5)
+    pool = generate_candidates(SPACE, surrogate, labelled(KNOWN), config, least=2, rng=np.random.default_rng(0))
+    assert surrogate.calls == pool.tries == 5

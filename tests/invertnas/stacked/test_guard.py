@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.inn.flow import FlowEnsemble
+from invertnas.inn.plan import Plan
 from invertnas.inn.train import INNTrainer
 
 FLOW = INNConfig(4, 3, layers=1, hidden_layers=1, hidden=8)
@@ -78,7 +78,7 @@ def test_member_that_falls_sick_returns_to_its_last_finite_weights(
     model: INNTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model.config = dataclasses.replace(TRAIN, initial_epochs=4)
-    seen, order = [], model._order
+    seen, order = [], Plan.order
 
     def poison_before_the_third_pass(*arguments: Any) -> Any:
         seen.append(weights(model))  # seen[i]: before pass i
@@ -86,7 +86,7 @@ def test_member_that_falls_sick_returns_to_its_last_finite_weights(
             poison(model, 2)
         return order(*arguments)
 
-    monkeypatch.setattr(model, "_order", poison_before_the_third_pass)
+    monkeypatch.setattr(Plan, "order", poison_before_the_third_pass)
     report = model.fit(*data())
     assert (report.epochs, report.best_epoch, report.skipped) == (4, 3, [0, 0, 10])
     for index, value in enumerate(weights(model)):
@@ -98,15 +98,15 @@ def test_member_that_falls_sick_returns_to_its_last_finite_weights(
 def test_non_finite_weights_are_never_kept(model: INNTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[np.ndarray]] = []
 
-    def validate(*_: Any) -> tf.Tensor:
+    def validate(*_: Any) -> np.ndarray:
         seen.append(weights(model))
         if len(seen) == 2:
             value = model.variables[0].numpy()
             value[0, 0, 0] = np.nan
             model.variables[0].assign(value)
-        return tf.constant([4.0, 4.0, 4.0]) - float(len(seen))
+        return np.array([4.0, 4.0, 4.0]) - float(len(seen))
 
-    monkeypatch.setattr(model, "_validate", validate)
+    monkeypatch.setattr(model, "validate", validate)
     model.fit(*data(), *data(5, seed=1))
     for index, value in enumerate(weights(model)):
         np.testing.assert_array_equal(value[0], seen[0][index][0])
