@@ -34,6 +34,16 @@ SPACE_macro := nasbench_macro
 .PHONY: help install search $(TABLES) suite all_nb201 figures ability own_space bench readme compare_tables alignflow_sweep \
 	$(PRETRAIN) $(ALIGNFLOW) $(PROXY) $(DATA) test test_slow format lint types docs check clean
 
+# Variables of the command line that no goal reads are refused, with the nearest name.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+ifneq ($(strip $(filter-out PYTHON VENV,$(GIVEN))),)
+COMPLAINT := $(shell $(firstword $(wildcard $(BIN)/python) $(PYTHON)) experiments/common/variables.py \
+	$(firstword $(MAKEFILE_LIST)) '$(MAKECMDGOALS)' '$(filter-out PYTHON VENV,$(GIVEN))' 2>/dev/null)
+ifneq ($(strip $(COMPLAINT)),)
+$(error $(COMPLAINT))
+endif
+endif
+
 help: ## List the targets and variables.
 	@echo "usage: make TARGET [VARIABLE=value ...]"
 	@echo

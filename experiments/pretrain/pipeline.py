@@ -19,6 +19,7 @@ from absl import app, flags
 from experiments.common import cli
 from experiments.searches.ablations import SETTINGS
 from experiments.searches.initial import INITS
+from experiments.searches.methods import is_invertnas
 from invertnas.files.io import read_json, write_json
 from invertnas.presets import DEFAULT
 from invertnas.spaces.records import NB201
@@ -74,7 +75,8 @@ def phases() -> list[Phase]:
     pretrained, out = Path(_PRETRAINED.value or work / "pretrained"), Path(_OUT.value or work / "results")
     common: dict[str, Any] = {"space": SPACE, "seed": _SEED.value, "pretrained": pretrained, "work": work}
     lists = {"methods": _METHODS.value, "dataset": _DATASET.value}
-    search: dict[str, Any] = {"table": _TABLE.value, "benchmark": SPACE, "init": _INIT.value}
+    search: dict[str, Any] = {"table": _TABLE.value, "benchmark": SPACE}
+    search |= {"init": _INIT.value if any(map(is_invertnas, _METHODS.value)) else None}
     search |= {name: ",".join(values) if values else None for name, values in lists.items()}
     search |= {"preset": None if _PRESET.value == DEFAULT else _PRESET.value, "queries": _QUERIES.value}
     search |= {"trials": _TRIALS.value, "seed": _SEED.value, "out": out, "pretrained": pretrained}

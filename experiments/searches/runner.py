@@ -14,6 +14,7 @@ from experiments.searches.ablations import setting
 from experiments.searches.baselines import BASELINES, settings_of
 from experiments.searches.benchmarks import open_analysis, open_benchmark
 from experiments.searches.initial import BARE_INIT, settings_in
+from experiments.searches.locks import alone
 from experiments.searches.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
 from experiments.searches.records import compact, outcome, search_folder, stored_at
 from invertnas.benchmarks.base import Analysis, Benchmark
@@ -22,6 +23,7 @@ from invertnas.files.io import read_json, versions, write_json
 from invertnas.initial import initial_settings
 from invertnas.presets import completed
 from invertnas.protocols import Optimizer
+from invertnas.spaces.records import record_of
 
 CHECKPOINT_EVERY_S = 15.0
 Report = Callable[[int, float], None]  # queries spent, best validation accuracy
@@ -102,16 +104,29 @@ def run_search(task: SearchTask, report: Report | None = None) -> dict[str, Any]
     )
     if (file := stored_at(task.path)) is not None:
         return _finished(task, file, bench.labels)
+    _check_space(task)
     optimizer, config = build(task.method, arguments)
     _check_budget(task, config)
-    progress = _Progress(task, bench, optimizer, config)
+    with alone(task.path, f"{task.name} {task.dataset} seed {task.seed}"):
+        if (file := stored_at(task.path)) is not None:  # by the process that held the lock
+            return _finished(task, file, bench.labels)
+        return _searched(_Progress(task, bench, optimizer, config), report)
+
+
+def _searched(progress: _Progress, report: Report | None) -> dict[str, Any]:
+    task, ledger = progress.task, progress.bench.ledger
     progress.resume()
     saved_at = time.monotonic()
-    while bench.ledger.remaining:
-        progress.round()
+    while ledger.remaining:
+        try:
+            progress.round()
+        except SearchExhaustedError:
+            if ledger.spent:
+                progress.keep_shorter()
+            raise
         if report is not None:
-            report(bench.ledger.spent, progress.best)
-        if time.monotonic() - saved_at > CHECKPOINT_EVERY_S and bench.ledger.remaining:
+            report(ledger.spent, progress.best)
+        if time.monotonic() - saved_at > CHECKPOINT_EVERY_S and ledger.remaining:
             progress.save()
             saved_at = time.monotonic()
     record = progress.record(open_analysis(task.benchmark))
@@ -142,6 +157,14 @@ def _finished(task: SearchTask, file: Path, labels: str) -> dict[str, Any]:
             "choose another --out (OUT= of make) or delete the file"
         )
     return record
+
+
+def _check_space(task: SearchTask) -> None:
+    size = record_of(task.benchmark).size
+    if size is not None and task.queries > size:
+        raise BudgetError(
+            f"got a budget of {task.queries} queries; {task.benchmark} has {size} architectures, lower the budget"
+        )
 
 
 def _check_budget(task: SearchTask, config: dict[str, Any]) -> None:
@@ -178,7 +201,10 @@ class _Progress:
         self.optimizer.tell(archs[: len(values)], values)
         if self.bench.ledger.spent == spent:
             raise SearchExhaustedError(
-                f"{self.task.method} asked for nothing new after {spent} queries; lower the budget"
+                f"{self.task.method} asked for nothing new after {spent} queries; lower the budget to {spent}, "
+                "whose search is stored"
+                if spent
+                else f"{self.task.method} asked for nothing; expected architectures, check its settings"
             )
 
     def _query(self, arch: Any) -> float:
@@ -226,6 +252,13 @@ class _Progress:
             raise ArtefactError(
                 f"{pointer} is damaged ({type(error).__name__}: {error}); delete {pointer.parent} and run again"
             ) from error
+
+    def keep_shorter(self) -> None:
+        """Write what there is as the finished search of so many queries, which it is: no method knows its budget."""
+        shorter = dataclasses.replace(self.task, queries=len(self.curve))
+        if stored_at(shorter.path) is None:
+            write_json(shorter.path, self.record(open_analysis(self.task.benchmark)))
+        shutil.rmtree(self.task.partial, ignore_errors=True)
 
     def record(self, analysis: Analysis) -> dict[str, Any]:
         """The result: only here, after the last query, are test accuracies looked up."""

@@ -22,6 +22,7 @@ from experiments.searches.runner import SearchTask
 from experiments.tables.definitions import TABLES, grid, table_named
 from experiments.tables.reports import publish
 from experiments.tables.spec import Place, Row, Table
+from invertnas.checks import suggestion
 from invertnas.errors import BudgetError, ConfigError, OutOfDomainError
 from invertnas.presets import DEFAULT
 
@@ -119,6 +120,7 @@ def table_from_flags() -> Table:
         rows = [dataclasses.replace(r, budgets=r.budgets and _with(r.budgets, FLAGS.queries)) for r in table.rows]
         table = dataclasses.replace(table, places=tuple(places), rows=tuple(rows))
     table = _picked(table)
+    _check_effects(table)
     setting = FLAGS.preset is not None or FLAGS.members is not None or FLAGS.mixed_precision
     if not setting and FLAGS.init is None:
         return table
@@ -166,14 +168,33 @@ def _check_numbers() -> None:
     if FLAGS.kl_only and table_named(FLAGS.table).report != "initial":
         raise ConfigError(f"got --kl_only with {FLAGS.table}; expected a table of initial sets, table4")
     if FLAGS.preset is not None and FLAGS.preset not in SETTINGS:
-        raise ConfigError(f"got preset {FLAGS.preset!r}; expected one of {', '.join(SETTINGS)}")
+        near = suggestion(FLAGS.preset, SETTINGS)
+        raise ConfigError(f"got preset {FLAGS.preset!r}; expected one of {', '.join(SETTINGS)}{near}")
+
+
+def _check_effects(table: Table) -> None:
+    asked = {row.method for row in table.rows if not row.optional and row.method in (FLAGS.methods or [row.method])}
+    for flag, readers in (
+        *((name, set(filter(is_invertnas, METHODS))) for name in ("preset", "init", "mixed_precision")),
+        ("members", {ENSEMBLE}),
+    ):
+        if getattr(FLAGS, flag) and asked and not asked & readers:
+            given = f"--{flag}" if flag == "mixed_precision" else f"--{flag}={getattr(FLAGS, flag)}"
+            raise ConfigError(
+                f"got {given} with {', '.join(sorted(asked))} alone; expected {' or '.join(sorted(readers))} among the "
+                f"methods: leave out --{flag}"
+            )
+    if FLAGS.kl_only:
+        for flag in ("queries", "methods", "members", "preset"):
+            if getattr(FLAGS, flag) is not None:
+                raise ConfigError(f"got --{flag} with --kl_only, which searches nothing; leave out one of them")
 
 
 def _check_methods(table: Table, methods: Sequence[str]) -> None:
     rows = [method for method in METHODS if method in {row.method for row in table.rows}]
     for method in methods:
         if method not in rows:
-            raise ConfigError(f"got method {method!r}; expected one of {', '.join(rows)}")
+            raise ConfigError(f"got method {method!r}; expected one of {', '.join(rows)}{suggestion(method, rows)}")
 
 
 def main(argv: Sequence[str]) -> None:

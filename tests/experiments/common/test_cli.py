@@ -103,6 +103,24 @@ def test_bad_flags_are_named() -> None:
     assert len(parse(["--queries=29", "--methods=random"])[0]) == 30
 
 
+def test_flags_without_effect_are_refused() -> None:
+    single, plain, kl = "--methods=invertnas_single", "--methods=random,bananas", ["--table=table4", "--kl_only"]
+    cases = {
+        ("--members=3", single): "got --members=3 with invertnas_single alone; expected invertnas among the methods",
+        ("--members=3", "--table=thesis_table2", single): "got --members=3 with invertnas_single alone",
+        ("--preset=paper", plain): "got --preset=paper with bananas, random alone; expected invertnas or invertnas_sin",
+        ("--init=proxy", plain): "got --init=proxy with bananas, random alone",
+        ("--mixed_precision", plain): "got --mixed_precision with bananas, random alone",
+        (*kl, "--queries=50"): "got --queries with --kl_only, which searches nothing",
+        ("--methods=randon",): "got method 'randon'; expected one of random, local_search, evolution, bananas, invertn",
+    }
+    for told, expected in zip(parse(*map(list, cases)), cases.values()):
+        assert isinstance(told, str) and told.startswith(f"ConfigError: {expected}")
+    (near,) = parse(["--preset=papper"])
+    assert near.endswith("did you mean 'paper'?")
+    assert all(isinstance(tasks, list) for tasks in parse(["--members=3"], ["--preset=paper"], kl))
+
+
 def test_each_table_asks_for_its_own_searches() -> None:
     table17, table18, thesis, tradeoff = parse(
         *([f"--table={name}", "--out=/nowhere"] for name in ("table17", "table18", "thesis_table2", "tradeoff"))

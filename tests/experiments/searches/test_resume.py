@@ -192,18 +192,6 @@ def test_a_checkpoint_of_another_setting_is_refused(tmp_path: Path) -> None:
         run_search(chosen)
 
 
-def test_the_same_search_twice_at_once(tmp_path: Path, whole: dict[str, Any]) -> None:
-    """The second starts while the first runs, takes over its checkpoint, and finishes first."""
-    inner: list[dict[str, Any]] = []
-
-    def report(spent: int, best: float) -> None:
-        if spent == 12:
-            inner.append(run_search(task(tmp_path)))
-
-    outer = run_search(task(tmp_path), report)
-    assert timeless(json.loads(json.dumps([*inner, outer]))) == [timeless(whole)] * 2
-
-
 def stopping_at(queries: int) -> Callable[[int, float], None]:
     """A report callback that interrupts after that many queries."""
     return lambda spent, best: stop() if spent == queries else None

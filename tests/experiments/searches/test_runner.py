@@ -297,3 +297,25 @@ def test_searches_side_by_side_give_the_same_records(tmp_path: Path, monkeypatch
     for chosen in tasks:
         alone = run_search(dataclasses.replace(chosen, out=tmp_path / "1"))
         assert read_json(chosen.path)["curve"] == alone["curve"]
+
+
+def test_a_budget_above_the_space_is_refused_before_the_first_query(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="got a budget of 15626 queries; nasbench201 has 15625 architectures"):
+        run_search(task(tmp_path, method="random", queries=15_626))
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_what_an_exhausted_method_found_is_kept_as_the_shorter_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archs = SPACE.neighbours(OPTIMUM)[:3]
+    stubborn(monkeypatch, archs, [])
+    with pytest.raises(SearchExhaustedError, match="nothing new after 3 queries; lower the budget to 3, whose search"):
+        run_search(task(tmp_path, method="stubborn", queries=9))
+    shorter = task(tmp_path, method="stubborn", queries=3)
+    assert [path.name for path in tmp_path.rglob("seed*")] == [shorter.path.name]
+    kept = run_search(shorter)
+    assert kept["queries"] == 3 and [entry["arch"] for entry in kept["curve"]] == list(map(SPACE.to_string, archs))
+    stubborn(monkeypatch, [])
+    with pytest.raises(SearchExhaustedError, match="asked for nothing; expected architectures"):
+        run_search(task(tmp_path / "none", method="stubborn", queries=9))
