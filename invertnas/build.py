@@ -23,6 +23,7 @@ from invertnas.spaces.spec import ArchSpec
 
 if TYPE_CHECKING:  # TensorFlow is imported when something is built
     from invertnas.gvae.model import GVAE
+    from invertnas.predictor.attributes import FreeScores
     from invertnas.predictor.predictor import InvertiblePredictor
     from invertnas.search.optimizer import InvertNAS
 
@@ -35,6 +36,7 @@ def build_search(
     members: int | None = None,
     gvae: GVAE | None = None,
     surrogate: Surrogate | None = None,
+    scores: FreeScores | None = None,
     folder: str | os.PathLike[str] | None = None,
     seed: int = 0,
 ) -> InvertNAS:
@@ -47,6 +49,8 @@ def build_search(
         members: flows in the ensemble, None for the preset's number.
         gvae: GVAE of the space, None for the one in `folder`; needed for a space of your own.
         surrogate: predictor to search with in place of the one that is built.
+        scores: of architectures without training, for presets that read them; None for those that come with InvertNAS,
+            of which a space of your own has none.
         folder: of the weights of GVAE and AlignFlow, None for those that come with InvertNAS.
         seed: of every random choice.
 
@@ -60,12 +64,14 @@ def build_search(
 
     of, number = as_space(space), checked_seed(seed)
     chosen = resolved_preset(of, preset, members)
+    if surrogate is not None and scores is not None:
+        raise ConfigError("got scores beside a surrogate; expected one of the two: give them to build_predictor")
     if surrogate is not None and members is not None:
         raise ConfigError(f"got members={members} beside a surrogate; expected one of the two: it has its own members")
     if gvae is None and (surrogate is None or initial == "alignflow"):
         gvae = _gvae(of, folder)
     if surrogate is None:
-        surrogate = build_predictor(of, preset=chosen, gvae=gvae, seed=number)
+        surrogate = build_predictor(of, preset=chosen, gvae=gvae, scores=scores, seed=number)
     strategy = open_initial(initial, of, folder=folder, gvae=gvae)
     first = strategy.choose(of, chosen.search.initial, number)
     return InvertNAS(of, surrogate, chosen.search, initial=first, seed=number)
@@ -77,17 +83,21 @@ def build_predictor(
     preset: str | Preset = DEFAULT,
     members: int | None = None,
     gvae: GVAE | None = None,
+    scores: FreeScores | None = None,
     folder: str | os.PathLike[str] | None = None,
     seed: int = 0,
 ) -> InvertiblePredictor:
     """A predictor that is not fitted yet; arguments and errors as in `build_search`."""
-    from invertnas.predictor.predictor import InvertiblePredictor
+    from invertnas.free_scores import stored_scores
+    from invertnas.predictor.create import create_predictor
 
     of, number = as_space(space), checked_seed(seed)
     chosen = resolved_preset(of, preset, members)
     model = _gvae(of, folder) if gvae is None else gvae
     inn = chosen.inn_config(model.config.flat_dim)
-    return InvertiblePredictor(of, model, inn, chosen.train, chosen.predictor, seed=number)
+    if chosen.predictor.ranking == "process":
+        scores = stored_scores(of) if scores is None else scores
+    return create_predictor(of, model, inn, chosen.train, chosen.predictor, scores=scores, seed=number)
 
 
 def resolved_preset(space: SearchSpace, preset: str | Preset, members: int | None = None) -> Preset:

@@ -53,7 +53,7 @@ class Preset:
         _known(self.inn, INNConfig, "inn")
         if "dim" in self.inn:
             raise ConfigError("got inn.dim in a preset; expected the other fields, since the GVAE gives the dimension")
-        INNConfig(dim=2, **self.inn)  # in range
+        INNConfig(dim=1 + self.inn.get("targets", 1), **self.inn)  # in range
         object.__setattr__(self, "inn", _frozen(self.inn))
         object.__setattr__(self, "per_space", _frozen(self.per_space))
 
@@ -207,7 +207,19 @@ _FAST = Preset(
         },
     },
 )
-PRESETS: Mapping[str, Preset] = MappingProxyType({chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS)})
+_GUIDED = _FAST.changed(
+    name="guided",
+    inn={"members": 5},
+    train={"pretrain_steps": 500},
+    predictor={"uncertainty": "gaussian_process", "ranking": "process", "refit": 10},
+    search={"initial": 10, "keep": 10, "batch": 1, "selection": "ei"},
+    candidates={"wanted": 200, "max_retries": 2, "mutations": 40, "samples": 100},
+)
+_GUIDED = dataclasses.replace(
+    _GUIDED,
+    about="one question at a time by expected improvement, a Gaussian process on graphs, attributes and free scores",
+)
+PRESETS: Mapping[str, Preset] = MappingProxyType({chosen.name: chosen for chosen in (_FAST, _PAPER, _THESIS, _GUIDED)})
 DEFAULT = _FAST.name
 
 

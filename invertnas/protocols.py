@@ -100,6 +100,15 @@ class Surrogate(Protocol):
         """Standard deviations (B,) of the predicted accuracies, in fractions."""
         ...
 
+    def improvement(self, archs: Sequence[ArchSpec], pending: Sequence[ArchSpec] = ()) -> FloatArray:
+        """Logarithms (B,) of the expected improvements on the best label, where selection is "ei".
+
+        Args:
+            archs: B architectures.
+            pending: asked for without an answer so far; they count as answered by their predictions.
+        """
+        ...
+
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
     ) -> list[ArchSpec | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any, Literal
 
-from invertnas.checks import Count, NonNegative, Positive, Range, check_fields
+from invertnas.checks import Count, NonNegative, Positive, Range, Whole, check_fields
 from invertnas.errors import ConfigError
 
 
@@ -26,6 +26,11 @@ class INNConfig:
             the flow starts nearer to a permutation.
         matmul_dtype: of the matrix products inside the subnets. With "bfloat16" weights and everything
             outside the subnets stay float32, but the inverse is exact only to about bfloat16's step.
+        targets: T, outputs that stand for something: the last is the accuracy, the T - 1 before it are attributes of
+            the architecture, see `invertnas.inn.vector` (paper: 1). The others are z.
+
+    Raises:
+        ConfigError: a value is out of range, or the targets leave no z.
     """
 
     dim: Annotated[int, Range(2)]  # a coupling splits the features
@@ -37,9 +42,12 @@ class INNConfig:
     permutation: Literal["reverse", "random"] = "reverse"
     head_scale: NonNegative = 1.0
     matmul_dtype: Literal["float32", "bfloat16"] = "float32"
+    targets: Count = 1
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.targets >= self.dim:
+            raise ConfigError(f"got targets={self.targets}; expected fewer than dim={self.dim}, so that there is a z")
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
@@ -75,6 +83,8 @@ class INNTrainConfig:
         warm_start: whether a later round continues from the last weights and moments, or starts again
             from the initial ones.
         bootstrap: whether each member weights the labels by a bootstrap sample of its own.
+        attribute_weight: factor of the attributes' squared error, with several targets.
+        pretrain_steps: steps on the attributes of unlabelled architectures before the first fit, with several targets.
     """
 
     reg_weight: NonNegative = 5.0
@@ -96,6 +106,8 @@ class INNTrainConfig:
     target_noise: NonNegative = 1e-4
     warm_start: bool = True
     bootstrap: bool = False
+    attribute_weight: NonNegative = 1.0
+    pretrain_steps: Whole = 0
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -62,8 +62,10 @@ class INNTrainer:
             round_index: 0 for the initial fit (Eq. 2), above for retraining (Eq. 3).
 
         Raises:
-            ConfigError: for empty or mismatching data.
+            ConfigError: for empty or mismatching data, or a flow of several targets.
         """
+        if self.flow.config.targets > 1:
+            raise ConfigError(f"got targets={self.flow.config.targets}; expected 1, or VectorTrainer.fit_vector")
         self._check(x, y)
         plan = self.plan(len(x), round_index)
         course, data = plan.course(), (tf.constant(x, tf.float32), tf.constant(y, tf.float32))

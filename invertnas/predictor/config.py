@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Literal
 
-from invertnas.checks import Positive, Range, check_fields
+from invertnas.checks import Count, Positive, Range, check_fields
+from invertnas.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,10 @@ class PredictorConfig:
         clip_low: lowest standardised accuracy, when scaled.
         finetune: "frozen" trains the INNs alone (paper); "end_to_end" trains encoder and decoder with
             them, see `invertnas.predictor.finetune` (thesis, single INN).
+        ranking: what predicts accuracies. "inn": the INN's forward path (paper). "process": a Gaussian process on the
+            graph, its attributes and those the INN predicts, see `invertnas.predictor.guided`; the INN then proposes
+            architectures and predicts their zero-cost scores.
+        refit: rounds from one fit of the INN to the next, with ranking="process", whose process is fitted each round.
         gvae_learning_rate: Adam step of the GVAE at the start of a fit, end to end (thesis: 1e-3, one
             Adam for all); it falls as the INNs' does.
         encoder_reverse: whether the reverse loss trains the encoder too, end to end. False: regression
@@ -40,8 +45,17 @@ class PredictorConfig:
     uncertainty: Literal["members", "gaussian_process"] = "members"
     clip_low: Annotated[float, Range(high=0)] = -3.0
     finetune: Literal["frozen", "end_to_end"] = "frozen"
+    ranking: Literal["inn", "process"] = "inn"
+    refit: Count = 1
     gvae_learning_rate: Positive = 1e-3
     encoder_reverse: bool = True
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.ranking == "inn" and self.refit != 1:
+            raise ConfigError(f"got refit={self.refit} with ranking='inn', which fits every round; expected 1")
+        if self.ranking == "process" and (self.uncertainty, self.finetune) != ("gaussian_process", "frozen"):
+            raise ConfigError(
+                f"got uncertainty={self.uncertainty!r}, finetune={self.finetune!r} with ranking='process'; expected "
+                "'gaussian_process' and 'frozen'"
+            )

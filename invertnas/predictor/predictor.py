@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class InvertiblePredictor:
         TrainingError: the GVAE maps all architectures to one latent, or to none that is finite.
     """
 
+    ranks_by: ClassVar[str] = "inn"
+
     def __init__(
         self,
         space: SearchSpace,
@@ -75,6 +77,11 @@ class InvertiblePredictor:
                 f"got INN dimension {inn.dim}; expected {gvae.config.flat_dim} = cells * nodes * latent of the GVAE"
             )
         self.space, self.config = space, config or PredictorConfig()
+        if self.config.ranking != self.ranks_by:
+            raise ConfigError(
+                f"got ranking={self.config.ranking!r} for {type(self).__name__}; expected {self.ranks_by!r}; make the "
+                "predictor by create_predictor"
+            )
         self.fingerprint = self._fingerprint(gvae, inn, train, seed)
         end_to_end = self.config.finetune == "end_to_end"
         self.gvae = copy_gvae(gvae) if end_to_end else gvae
@@ -178,6 +185,14 @@ class InvertiblePredictor:
         if self._process is None:
             raise ConfigError("got no labels for the Gaussian process; expected fit before uncertainty")
         return self._process.predict(self._latents(self._accepted(archs)))[1].astype(np.float32)
+
+    def improvement(self, archs: Sequence[ArchSpec], pending: Sequence[ArchSpec] = ()) -> FloatArray:
+        """Refused: the INN's spread is no probability to expect an improvement under.
+
+        Raises:
+            ConfigError: always; `GuidedPredictor` has it.
+        """
+        raise ConfigError("got selection='ei' with ranking='inn'; expected ranking='process', or another selection")
 
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator

@@ -31,7 +31,7 @@ class CandidatePool:
         tries: tries made.
         escalations: how often the noise grew.
         neighbours: candidates added as neighbours of incumbents or of other candidates.
-        random: candidates added at random because too few were found.
+        random: uniform samples added, and what filled up too small a pool.
     """
 
     archs: dict[str, ArchSpec] = dataclasses.field(default_factory=dict)
@@ -107,7 +107,8 @@ def generate_candidates(
     pool.novel = len(pool.archs)
     best = sorted(range(len(labelled)), key=lambda i: -labelled.accuracies[i])
     incumbents = [labelled.archs[i] for i in best]
-    _add_neighbours(pool, space, incumbents[: config.mutate_top], known, key_of)
+    _add_neighbours(pool, space, incumbents[: config.mutate_top], known, key_of, config.mutations, rng)
+    _add_samples(pool, [space.sample(rng) for _ in range(config.samples)], known, key_of)
     _climb(pool, space, surrogate, config, known, key_of)
     if config.fill == "ranked" and len(pool.archs) < least:
         least = max(least, config.wanted)
@@ -179,12 +180,31 @@ def _proposals(
     return surrogate.invert(inversion_targets(config, seen, rng), **_noise(config, pool.escalations), rng=rng)
 
 
+def _add_samples(pool: CandidatePool, archs: list[ArchSpec], known: set[str], key_of: KeyOf) -> None:
+    before = len(pool.archs)
+    for arch in archs:
+        key = key_of(arch)
+        if key not in known:
+            pool.archs.setdefault(key, arch)
+    pool.random += len(pool.archs) - before
+
+
 def _add_neighbours(
-    pool: CandidatePool, space: SearchSpace, incumbents: list[ArchSpec], known: set[str], key_of: KeyOf
+    pool: CandidatePool,
+    space: SearchSpace,
+    incumbents: list[ArchSpec],
+    known: set[str],
+    key_of: KeyOf,
+    most: int = 0,
+    rng: np.random.Generator | None = None,
 ) -> None:
+    """All neighbours of each, or at most `most` of them drawn by `rng`."""
     before = len(pool.archs)
     for incumbent in incumbents:
-        for arch in space.neighbours(incumbent):
+        options = space.neighbours(incumbent)
+        if rng is not None and 0 < most < len(options):
+            options = [options[index] for index in rng.permutation(len(options))[:most]]
+        for arch in options:
             key = key_of(arch)
             if key not in known:
                 pool.archs.setdefault(key, arch)
@@ -244,4 +264,4 @@ def _fill(
         idle = idle + 1 if key in known or key in pool.archs else 0
         if key not in known:
             pool.archs.setdefault(key, arch)
-    pool.random = len(pool.archs) - before
+    pool.random += len(pool.archs) - before

@@ -30,6 +30,8 @@ class CandidateConfig:
             share of `target_range` times the spread of the better half seen.
         target_range: factor of the range of "beyond_best".
         mutate_top: number of best labelled architectures whose one-edit neighbours join the pool (paper: 0).
+        mutations: most neighbours that join of each of them, drawn at random; 0 for all.
+        samples: uniform samples that join the pool (paper: 0).
         climb: number of further times that the neighbours of the `mutate_top` best-predicted new candidates join
             (paper: 0). Candidates can then be more than one edit away from everything that was queried.
         fill: what happens where a round has fewer candidates than a question needs. Neighbours of the best labelled
@@ -56,6 +58,8 @@ class CandidateConfig:
     target: Literal["one", "beyond_best"] = "one"
     target_range: NonNegative = 1.0
     mutate_top: Whole = 0
+    mutations: Whole = 0
+    samples: Whole = 0
     climb: Whole = 0
     fill: Literal["batch", "ranked"] = "batch"
     source: Literal["inverse", "random"] = "inverse"
@@ -76,7 +80,8 @@ class SearchConfig:
         selection: how a question is chosen from the candidates. "greedy": the k highest predictions (paper).
             "thompson": the k highest draws from the Gaussian of prediction and uncertainty. "ucb": the k highest
             sums of prediction and `explore` times uncertainty. "members": each pick is the highest prediction of
-            another member, in random order; with one member this is "greedy".
+            another member, in random order; with one member this is "greedy". "ei": the largest expected improvement;
+            the picks before it count as answered by their predictions.
         explore: weight of the uncertainty in "ucb" and "thompson".
         candidates: candidate generation.
 
@@ -87,7 +92,7 @@ class SearchConfig:
     initial: Count = 30
     keep: Count = 20
     batch: Count = 5
-    selection: Literal["greedy", "thompson", "ucb", "members"] = "greedy"
+    selection: Literal["greedy", "thompson", "ucb", "members", "ei"] = "greedy"
     explore: NonNegative = 1.0
     candidates: CandidateConfig = dataclasses.field(default_factory=CandidateConfig)
 

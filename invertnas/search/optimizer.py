@@ -143,6 +143,8 @@ class InvertNAS(AskTell):
         self.train, self.val = self._labelled(ranked[:kept]), self._labelled(ranked[kept:])
 
     def _select(self, archs: list[ArchSpec], rng: np.random.Generator, wanted: int) -> list[int]:
+        if self.config.selection == "ei":
+            return self._select_by_improvement(archs, wanted)
         score, members = self.surrogate.predict(archs)
         if self.config.selection == "members":
             return self._select_by_members(score, members, rng, wanted)
@@ -152,6 +154,16 @@ class InvertNAS(AskTell):
             score = (score + spread * draws).astype(np.float32)
         order = np.argsort(-np.nan_to_num(score, nan=-np.inf), kind="stable")
         return [int(index) for index in order[:wanted]]
+
+    def _select_by_improvement(self, archs: list[ArchSpec], wanted: int) -> list[int]:
+        """One by one, each as if those before, and those open, were answered by their predictions."""
+        picks = list[int]()
+        for _ in range(min(wanted, len(archs))):
+            pending = [*self.history.open.values(), *(archs[index] for index in picks)]
+            gain = np.nan_to_num(self.surrogate.improvement(archs, pending), nan=-np.inf)
+            order = np.argsort(-gain, kind="stable")
+            picks.append(next(int(index) for index in order if index not in picks))
+        return picks
 
     def _select_by_members(
         self, mean: FloatArray, members: FloatArray, rng: np.random.Generator, wanted: int

@@ -15,6 +15,8 @@ from invertnas.build import build_predictor, build_search
 from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.model import GVAE
 from invertnas.initial import GivenInitial, RandomInitial
+from invertnas.predictor.attributes import FreeScores
+from invertnas.predictor.guided import GuidedPredictor
 from invertnas.predictor.predictor import InvertiblePredictor
 from invertnas.presets import PRESETS, Preset, preset
 from invertnas.search.optimizer import InvertNAS
@@ -61,6 +63,20 @@ def test_a_search_is_what_it_is_by_hand(gvae: GVAE) -> None:
     assert two_rounds(built) == two_rounds(by_hand(gvae, 3)) != two_rounds(build_search(SPACE, preset=TINY, gvae=gvae))
 
 
+def test_scores_come_with_the_space_or_from_outside(gvae: GVAE) -> None:
+    small = preset("guided", SPACE.name).changed(inn=dict(TINY.inn), train={"pretrain_steps": 2, "steps_per_epoch": 1})
+    scores = FreeScores(tuple(SPACE.all())[:30], np.arange(60.0).reshape(30, 2))
+    found = [
+        build_predictor(space, preset=small, gvae=gvae, scores=given)
+        for space, given in ((SPACE, None), (SPACE, scores), (Own(), None))
+    ]
+    assert [isinstance(each, GuidedPredictor) and each.attributes.score_count for each in found] == [1, 2, 0]
+    with pytest.raises(ConfigError, match="got scores with ranking='inn'"):
+        build_predictor(SPACE, preset=TINY, gvae=gvae, scores=scores)
+    with pytest.raises(ConfigError, match="got inn.targets=2"):
+        build_predictor(SPACE, preset=small.changed(inn={"targets": 1 + 1}), gvae=gvae)
+
+
 def test_names_find_preset_space_and_weights() -> None:
     search = build_search("nasbench101", members=2, seed=1)
     predictor = search.surrogate
@@ -92,13 +108,16 @@ def test_a_surrogate_takes_the_place_of_the_predictor() -> None:
     assert build_search(Own(), preset=TINY, surrogate=fake).surrogate is fake  # no weights are needed
     with pytest.raises(ConfigError, match="got members=3 beside a surrogate"):
         build_search(SPACE, preset=TINY, surrogate=fake, members=3)
+    scores = FreeScores((SPACE.sample(np.random.default_rng(0)),), np.ones((1, 1)))
+    with pytest.raises(ConfigError, match="got scores beside a surrogate"):
+        build_search(SPACE, preset=TINY, surrogate=fake, scores=scores)
 
 
 def test_bad_arguments_are_named(gvae: GVAE) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"seed": None}, "got seed=None"),
         ({"seed": 1.5}, "got seed=1.5"),
-        ({"preset": "papr"}, "got preset 'papr'; expected one of fast, paper, thesis: did you mean 'paper'"),
+        ({"preset": "papr"}, "got preset 'papr'; expected one of fast, paper, thesis, guided: did you mean 'paper'"),
         ({"preset": None}, "got preset None"),
         ({"members": 0}, "got members=0; expected"),
         ({"initial": 3}, "got 3; expected several architectures"),

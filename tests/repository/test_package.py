@@ -56,7 +56,8 @@ ALLOWED = {
     "search": {"protocols", "stacked", "gaussian_process", "initial.base", "spaces", "files", "seeding"},
     "predictor": {"protocols", "gaussian_process", "gvae", "inn", "spaces", "files", "seeding"},
     "presets": {"inn.config", "predictor.config", "search.config", "spaces.records"},
-    "build": {"initial", "presets", "protocols", "gvae", "predictor", "search", "spaces"},
+    "free_scores": {"predictor.attributes", "proxies.cache", "spaces"},
+    "build": {"free_scores", "initial", "presets", "protocols", "gvae", "predictor", "search", "spaces"},
 }
 SHORT = ("nb101", "nb201", "nb301", "nbnlp")
 VALUES = {

@@ -89,7 +89,7 @@ def test_bad_flags_are_named() -> None:
     cases = {
         "--dataset=cifar10,cifar1000": "OutOfDomainError: got data set 'cifar1000'; expected one of cifar10, cifar100",
         "--methods=oracle": "ConfigError: got method 'oracle'; expected one of random",
-        "--preset=slow": "ConfigError: got preset 'slow'; expected one of fast, paper, thesis",
+        "--preset=slow": "ConfigError: got preset 'slow'; expected one of fast, paper, thesis, guided",
         "--queries=0": "ConfigError: got --queries=0; expected at least 1",
         "--trials=0": "ConfigError: got --trials=0; expected at least 1",
         "--jobs=-1": "ConfigError: got --jobs=-1; expected at least 1",

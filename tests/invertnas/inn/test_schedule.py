@@ -118,7 +118,7 @@ def test_the_second_stage_starts_from_the_best_and_a_checkpoint_continues(monkey
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_by_space(name: str) -> None:
     follows_paper = name in ("paper", "paper_blind", "thesis", "paper_bf16", "thesis_bf16")
-    everywhere = follows_paper or name in ("fast_greedy", "fast_greedy_mean")
+    everywhere = follows_paper or name in ("fast_greedy", "fast_greedy_mean", "guided")
     picks = PRESETS[name].search.selection == "greedy" and not everywhere  # fast picks otherwise on two spaces
     assert preset(name, "nasbench201") == preset(name, "a space of one's own") == PRESETS[name]
     assert (preset(name, "nasbench101") != PRESETS[name]) == picks

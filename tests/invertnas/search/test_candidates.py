@@ -193,6 +193,18 @@ def test_a_ranked_fill_leaves_a_choice_where_too_few_are_found(found: int, fille
     assert run([[*NEW[:found]]], dataclasses.replace(config, fill="batch"), least=5)[0].random == 5 - found
 
 
+def test_some_neighbours_of_each_of_the_best_and_uniform_samples_join() -> None:
+    config = CandidateConfig(wanted=1, max_retries=1, mutate_top=2, mutations=4, samples=9)
+    pool, _ = run([[NEW[0]]], config)
+    best = sorted(KNOWN, key=score, reverse=True)[:2]
+    near = {SPACE.identity(n) for arch in best for n in SPACE.neighbours(arch)}
+    joined = list(pool.archs)[1 : 1 + pool.neighbours]
+    assert 0 < pool.neighbours <= 8 and set(joined) <= near
+    assert 0 < pool.random <= 9 and len(pool.archs) == 1 + pool.neighbours + pool.random
+    again, other = (run([[NEW[0]]], config, seed=seed)[0] for seed in (0, 1))
+    assert list(again.archs) == list(pool.archs) != list(other.archs)
+
+
 def test_random_candidates_replace_the_inverse_path() -> None:
     config = CandidateConfig(wanted=40, max_retries=9, source="random")
     pool, surrogate = run([[NEW[0]]], config)

@@ -157,6 +157,30 @@ def test_thompson_draws_within_the_spread() -> None:
     assert wide[0] == tuple(picks(mean, [5] * 5, selection="thompson", seed=0))
 
 
+class FixedImprovements(FixedPredictions):
+    """Expected improvements are the means, by half where another one is pending at an even distance in the pool."""
+
+    def improvement(self, archs: Sequence[ArchSpec], pending: Sequence[ArchSpec] = ()) -> FloatArray:
+        self.asked, places = list(archs), [archs.index(arch) for arch in pending if arch in archs]
+        self.pending = [*getattr(self, "pending", []), list(pending)]
+        near = [any((place - row) % 2 == 0 for place in places) for row in range(len(archs))]
+        return np.where(near, 0.5 * self.mean, self.mean)[: len(archs)].astype(np.float32)
+
+
+def test_by_improvement_picks_heed_those_before_and_those_open() -> None:
+    surrogate = FixedImprovements([0.9, 0.5, 0.8, np.nan, 0.7], [0] * 5)
+    candidates = CandidateConfig(wanted=5, max_retries=1)
+    config = SearchConfig(initial=4, keep=4, batch=2, selection="ei", candidates=candidates)
+    initial = [SPACE.from_cell_ops([2, 2, 2, 2, 2, op]) for op in range(2, 6)]
+    search = InvertNAS(SPACE, surrogate, config, initial=initial, seed=0)
+    step(search)
+    first = search.ask()
+    assert [surrogate.asked.index(arch) for arch in first] == [0, 1]  # the one at 2 counts half beside the one at 0
+    assert surrogate.pending == [[], first[:1]]
+    surrogate.mean = np.array([0.1, 0.2, 0.3], np.float32)
+    assert len(search.ask(1)) == 1 and surrogate.pending[-1] == first
+
+
 def test_predictions_that_are_not_numbers_come_last() -> None:
     assert picks([np.nan, 0.1, np.nan, 0.2, np.nan], [0] * 5) == [3, 1]
 
