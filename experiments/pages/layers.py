@@ -30,7 +30,10 @@ def read_rules(path: Path) -> Rules:
     """
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and _named(node, "ALLOWED"):
-            return {str(_literal(key)): _literal(value) for key, value in zip(node.value.keys, node.value.values)}
+            return {
+                str(ast.literal_eval(key or "")): _literal(value)
+                for key, value in zip(node.value.keys, node.value.values)
+            }
     raise ArtefactError(f"{path} has no dictionary ALLOWED; the layer rules belong there")
 
 
@@ -39,8 +42,11 @@ def _named(node: ast.Assign, name: str) -> bool:
 
 
 def _literal(node: ast.expr | None) -> set[str]:
+    """A set as the rules write it: `set()`, a literal, or a union of them."""
+    if isinstance(node, ast.BinOp):
+        return _literal(node.left) | _literal(node.right)
     assert node is not None
-    return set() if isinstance(node, ast.Call) else ast.literal_eval(node)  # `set()` is no literal
+    return set() if isinstance(node, ast.Call) else ast.literal_eval(node)
 
 
 def layer_table(rules: Rules) -> str:
@@ -103,7 +109,7 @@ def diagram(rules: Rules) -> str:
     parts = [_arrow(places[name], places[o]) for name, others in reduced(upper).items() for o in sorted(others)]
     parts += [_box(name, *place, WIDTH, "#eef1fb") for name, place in places.items()]
     band = "  ·  ".join(name for name in TOOLS if name in whole)
-    parts.append(_box(f"{band}   (for all)", width / 2, bottom + HEIGHT / 2, width - 2 * MARGIN, "#f4f4f4"))
+    parts.append(_box(f"tools: {band}", width / 2, bottom + HEIGHT / 2, width - 2 * MARGIN, "#f4f4f4"))
     return _svg(width, bottom + HEIGHT + MARGIN, parts)
 
 

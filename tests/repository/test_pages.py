@@ -76,7 +76,7 @@ def test_layer_table_and_diagram_equal_the_rules() -> None:
 
 
 def test_layers_can_differ() -> None:
-    changed = {**ALLOWED, "search": ALLOWED["search"] | {"gvae"}}
+    changed = {**ALLOWED, "spaces": ALLOWED["spaces"] | {"stacked"}}
     assert layer_table(changed) != layer_table(ALLOWED) and diagram(changed) != diagram(ALLOWED)
     assert reduced({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}
     with pytest.raises(ArtefactError, match="import each other in a circle"):

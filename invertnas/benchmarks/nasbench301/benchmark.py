@@ -86,7 +86,8 @@ class NASBench301Analysis:
     Implements `invertnas.benchmarks.base.Analysis`.
 
     Args:
-        models, data: as for `NASBench301`.
+        models: as for `NASBench301`.
+        data: as for `NASBench301`.
 
     Raises:
         DataMissingError, ArtefactError: on first use, if the surrogate is missing or damaged.
