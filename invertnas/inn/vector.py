@@ -18,7 +18,7 @@ from invertnas.inn.flow import FlowEnsemble
 from invertnas.inn.losses import latent_mmd, reverse_loss
 from invertnas.inn.train import FloatArray, INNTrainer
 from invertnas.seeding import generator, tf_seed
-from invertnas.stacked.tape import LinearTape
+from invertnas.stacked.tape import Linear, LinearTape
 
 _MATRIX, _VECTOR, _SEED = tf.TensorSpec((None, None)), tf.TensorSpec((None,)), tf.TensorSpec((2,), tf.int32)
 _ROWS = tf.TensorSpec((None, None), tf.int32)
@@ -123,7 +123,7 @@ class VectorTrainer(INNTrainer):
         x, attributes = tf.gather(self._x, rows), tf.gather(self._a, rows)
         tape = LinearTape(self.variables)
         with tape.recording():
-            error = self._error(self.flow(self._tiled(x))[0], attributes)
+            error = self._error(self.flow.transform(self._tiled(x), through=tape.linear)[0], attributes)
             objective = self.config.attribute_weight * tf.reduce_sum(error)
         self.adam.apply(tape.gradients(objective), self._rate(step, steps))
         return tf.reduce_mean(error)
@@ -152,22 +152,22 @@ class VectorTrainer(INNTrainer):
         unlabelled = tf.gather(self._x, others), tf.gather(self._a, others)
         tape = LinearTape(self.variables)
         with tape.recording():
-            terms, total = self._terms(labelled, unlabelled, seed)
+            terms, total = self._terms(labelled, unlabelled, seed, tape.linear)
             objective = tf.reduce_sum(total)
         self.adam.apply(tape.gradients(objective), self._rate(step, steps))
         return tf.reduce_mean(terms, axis=1)
 
     def _terms(
-        self, labelled: tuple[tf.Tensor, ...], unlabelled: tuple[tf.Tensor, ...], seed: tf.Tensor
+        self, labelled: tuple[tf.Tensor, ...], unlabelled: tuple[tf.Tensor, ...], seed: tf.Tensor, through: Linear
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """(4, K) loss terms and their weighted (K,) sum."""
         cfg, (x, a, y) = self.config, labelled
-        outputs, _ = self.flow(self._tiled(tf.concat([x, unlabelled[0]], axis=0)))
+        outputs, _ = self.flow.transform(self._tiled(tf.concat([x, unlabelled[0]], axis=0)), through=through)
         count = tf.shape(y)[0]
         mine = outputs[:, :count]
         z = tf.random.stateless_normal((count, self.flow.config.dim - 1 - self.count), seed)
         noisy = y + cfg.target_noise * tf.random.stateless_normal(tf.shape(y), seed + [1, 0])
-        inverse, _ = self.flow(self._tiled(tf.concat([z, a, noisy[:, tf.newaxis]], axis=1)), inverse=True)
+        inverse, _ = self.flow.transform(self._tiled(tf.concat([z, a, noisy[:, tf.newaxis]], axis=1)), True, through)
         weights = tf.ones((self.flow.config.members, count))
         terms = tf.stack(
             [
