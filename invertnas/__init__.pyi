@@ -74,6 +74,9 @@ from .search.baselines.local_search import LocalSearch as LocalSearch
 from .search.baselines.local_search import LocalSearchConfig as LocalSearchConfig
 from .search.baselines.random_search import RandomSearch as RandomSearch
 from .search.baselines.random_search import RandomSearchConfig as RandomSearchConfig
+from .search.baselines.records import MethodRecord as MethodRecord
+from .search.baselines.records import open_method as open_method
+from .search.baselines.records import register_method as register_method
 from .search.baselines.regularized_evolution import RegularizedEvolution as RegularizedEvolution
 from .search.baselines.regularized_evolution import RegularizedEvolutionConfig as RegularizedEvolutionConfig
 from .search.config import CandidateConfig as CandidateConfig

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.searches.ablations import setting
-from experiments.searches.baselines import build_baseline
 from experiments.searches.initial import BARE_INIT, FILES, INIT_TITLES
 from invertnas.build import build_search
 from invertnas.errors import ConfigError
 from invertnas.initial import initial_files, initial_settings
 from invertnas.presets import DEFAULT, Preset
 from invertnas.protocols import Optimizer
+from invertnas.search.baselines.records import methods, open_method, settings_of
 from invertnas.spaces.base import SearchSpace
 
 
@@ -63,17 +63,18 @@ def _single(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
 
 
 def _baseline(method: str) -> Factory:
-    return lambda arguments: build_baseline(method, arguments.space, arguments.seed)
+    def factory(arguments: MethodArguments) -> tuple[Optimizer, dict[str, Any]]:
+        space = arguments.space
+        return open_method(method, space, seed=arguments.seed), settings_of(method, space.name)
+
+    return factory
 
 
 ENSEMBLE, SINGLE = "invertnas", "invertnas_single"
+BASELINES = {record.name: record.title for record in methods()}
 # Method name in files -> (name in tables, factory).
 METHODS: dict[str, tuple[str, Factory]] = {
-    "random": ("RS", _baseline("random")),
-    "local_search": ("LS", _baseline("local_search")),
-    "evolution": ("RE", _baseline("evolution")),
-    "bayesian": ("BO", _baseline("bayesian")),
-    "bananas": ("BANANAS", _baseline("bananas")),
+    **{name: (title, _baseline(name)) for name, title in BASELINES.items()},
     SINGLE: ("InvertNAS (single)", _single),
     ENSEMBLE: ("InvertNAS", _invertnas),
 }

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.searches.ablations import setting
-from experiments.searches.baselines import BASELINES, settings_of
 from experiments.searches.benchmarks import open_analysis, open_benchmark
 from experiments.searches.initial import BARE_INIT, settings_in
 from experiments.searches.locks import alone
-from experiments.searches.methods import ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
+from experiments.searches.methods import BASELINES, ENSEMBLE, SINGLE, MethodArguments, build, is_invertnas, variant_name
 from experiments.searches.records import compact, outcome, search_folder, stored_at
 from invertnas.benchmarks.base import Analysis, Benchmark
 from invertnas.errors import ArtefactError, BudgetError, OutOfDomainError, SearchExhaustedError
@@ -24,6 +23,7 @@ from invertnas.initial import initial_settings
 from invertnas.presets import completed
 from invertnas.protocols import Optimizer
 from invertnas.spaces.records import record_of
+from invertnas.search.baselines.records import settings_of
 
 CHECKPOINT_EVERY_S = 15.0
 Report = Callable[[int, float], None]  # queries spent, best validation accuracy

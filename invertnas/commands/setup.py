@@ -15,19 +15,13 @@ from invertnas.files.io import read_json, write_json
 from invertnas.presets import DEFAULT
 from invertnas.protocols import Optimizer
 from invertnas.running.worker import Evaluate
-from invertnas.search import baselines
+from invertnas.search.baselines.records import methods, open_method
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.records import known, open_space
 from invertnas.spaces.spec import ArchSpec
 
 SETUP_FILE = "run.json"
-BASELINES: dict[str, Any] = {
-    "random": baselines.RandomSearch,
-    "local_search": baselines.LocalSearch,
-    "evolution": baselines.RegularizedEvolution,
-    "bayesian": baselines.BayesianOptimization,
-    "bananas": baselines.Bananas,
-}
+BASELINES = tuple(record.name for record in methods())
 METHODS = ("invertnas", *BASELINES)
 
 
@@ -109,8 +103,7 @@ class Setup:
     def open_search(self, space: SearchSpace) -> Optimizer:
         """A search ready for its first question. Raises DataMissingError without weights of a space of one's own."""
         if self.method in BASELINES:
-            search: Optimizer = BASELINES[self.method](space, seed=self.seed)
-            return search
+            return open_method(self.method, space, seed=self.seed)
         if known(space.name) is None and self.weights is None:
             raise DataMissingError(
                 f"got space {space.name!r}, for which no weights ship; expected --weights=folder of a GVAE that "

@@ -79,7 +79,7 @@ def record(init: str, seed: int, val: float) -> dict[str, Any]:
 
 
 def test_table_4_has_accuracies_divergences_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(initial_report, "open_initial", opened)
+    monkeypatch.setattr(initial_report, "open_initial", lambda name, *_, **__: opened(name))
     records = [record("random", seed, 0.72 + seed / 100) for seed in range(2)]
     text = write_initial(tmp_path, TABLE4, records, [PLACE], range(3), tmp_path)
     assert (tmp_path / "table4.md").read_text(encoding="utf-8") == text
@@ -119,7 +119,7 @@ def test_sets_do_not_depend_on_the_data_set(tmp_path: Path, monkeypatch: pytest.
             calls.append(seed)
             return super().choose(space, count, seed)
 
-    monkeypatch.setattr(initial_report, "open_initial", lambda *_: Counted())
+    monkeypatch.setattr(initial_report, "open_initial", lambda *_, **__: Counted())
     places = [place for place in TABLE4.places if place.benchmark == "nasbench201"]
     sets = initial_sets(places, ["proxy"], range(2), tmp_path, tmp_path)
     assert calls == [0, 1] and [found.dataset for found in sets] == ["cifar10", "cifar100", "imagenet16-120"]
