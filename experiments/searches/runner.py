@@ -22,8 +22,8 @@ from invertnas.files.io import read_json, versions, write_json
 from invertnas.initial import initial_settings
 from invertnas.presets import completed
 from invertnas.protocols import Optimizer
-from invertnas.spaces.records import record_of
 from invertnas.search.baselines.records import settings_of
+from invertnas.spaces.records import record_of
 
 CHECKPOINT_EVERY_S = 15.0
 Report = Callable[[int, float], None]  # queries spent, best validation accuracy

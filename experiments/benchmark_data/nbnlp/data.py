@@ -17,7 +17,7 @@ from invertnas.benchmarks.nasbench_nlp.benchmark import ORIGINS
 from invertnas.errors import ArtefactError, DataMissingError, OutOfDomainError
 from invertnas.files.io import read_arrays, sha256_file
 from invertnas.spaces.nasbench_nlp.cell import MAX_INNER, Cell
-from invertnas.spaces.nasbench_nlp.recipes import INPUT_NAMES, recipe_cell
+from invertnas.spaces.nasbench_nlp.recipe_cells import INPUT_NAMES, recipe_cell
 from invertnas.spaces.nasbench_nlp.space import NASBenchNLPSpace
 
 RECIPES_SHA256 = "64bda23ee744f4e9de4063bcfc11aca85df4e809089ce51e1fbdbcf0fefbf084"

@@ -38,6 +38,7 @@ from invertnas.spaces.nasbench_nlp.cell import (
     X,
 )
 from invertnas.spaces.nasbench_nlp.edits import edits
+from invertnas.spaces.nasbench_nlp.recipe_cells import recipe_cell
 from invertnas.spaces.nasbench_nlp.sampling import random_cell
 from invertnas.spaces.notation import Notation
 from invertnas.spaces.records import NBNLP
@@ -164,11 +165,12 @@ class NASBenchNLPSpace(GraphSpace):
         self.to_cell(arch)
         return list(_neighbours(arch))
 
-    def _other_notations(self) -> tuple[Notation, ...]:
-        from invertnas.spaces.nasbench_nlp.recipes import from_recipe
+    def _from_recipe(self, recipe: Any) -> ArchSpec:
+        return self.from_cell(recipe_cell(recipe))
 
+    def _other_notations(self) -> tuple[Notation, ...]:
         form = "{'node_0': {'op': 'linear', 'input': ['x', 'h_prev_0']}, 'h_new_0': {...}}"
-        return (Notation("recipe of the logs", form, _is_recipe, from_recipe),)
+        return (Notation("recipe of the logs", form, _is_recipe, self._from_recipe),)
 
 
 @functools.lru_cache(maxsize=1 << 16)
