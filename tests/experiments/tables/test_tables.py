@@ -14,7 +14,7 @@ from experiments.common.style import COLOURS
 from experiments.searches.methods import METHODS, base_of, title_of
 from experiments.searches.records import search_folder
 from experiments.tables.aggregate import COLUMNS, curves, summarise, to_markdown, write_table
-from experiments.tables.curves import plot_curves, plot_table
+from experiments.tables.curves import MOST_LINES, figure_path, pictures, plot_curves, plot_table
 from experiments.tables.definitions import TABLES, collect
 from experiments.tables.printed import (
     ALIGNFLOW_NAME,
@@ -292,3 +292,21 @@ def test_the_plot_is_a_picture(tmp_path: Path, optimum: float | None) -> None:
 def test_a_plot_of_searches_that_start_at_the_optimum(tmp_path: Path) -> None:
     plot_curves(tmp_path / "x.png", "cifar10", {"random": np.full((2, 5), 91.0)}, 0.91)
     assert (tmp_path / "x.png").stat().st_size > 5_000
+
+
+def test_a_picture_has_at_most_seven_curves() -> None:
+    first = ["random", "bananas", "invertnas"]
+    others = [f"invertnas-k{number}" for number in range(2, 17)]
+    split = pictures([*first, *others], first)
+    assert split[0] == first and max(map(len, split)) == MOST_LINES == 7
+    assert [group[0] for group in split[1:]] == ["invertnas"] * 3  # to compare with
+    assert [name for group in split[1:] for name in group[1:]] == others
+    assert pictures(first, first) == [first] and pictures(others[:3], first) == [others[:3]]
+    assert pictures([], first) == []
+    many = pictures(others, others)
+    assert [len(group) for group in many] == [7, 7, 1] and [name for group in many for name in group] == others
+
+
+def test_later_pictures_of_a_data_set_are_numbered(tmp_path: Path) -> None:
+    names = [figure_path(tmp_path, TABLES["table2"], "nasbench201", "cifar10", number).name for number in (1, 2)]
+    assert names == ["table2_cifar10.png", "table2_cifar10_2.png"]
