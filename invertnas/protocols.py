@@ -100,15 +100,6 @@ class Surrogate(Protocol):
         """Standard deviations (B,) of the predicted accuracies, in fractions."""
         ...
 
-    def improvement(self, archs: Sequence[ArchSpec], pending: Sequence[ArchSpec] = ()) -> FloatArray:
-        """Logarithms (B,) of the expected improvements on the best label, where selection is "ei".
-
-        Args:
-            archs: B architectures.
-            pending: asked for without an answer so far; they count as answered by their predictions.
-        """
-        ...
-
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
     ) -> list[ArchSpec | None]:
@@ -142,4 +133,18 @@ class DrawsAhead(Protocol):
 
     def invert_drawn(self, draws: Sequence[Draw]) -> list[list[ArchSpec | None]]:
         """What `invert` would return for each."""
+        ...
+
+
+@runtime_checkable
+class Improves(Protocol):
+    """A surrogate with a probability of accuracies to expect an improvement under, as selection "ei" needs it."""
+
+    def improvement(self, archs: Sequence[ArchSpec], pending: Sequence[ArchSpec] = ()) -> FloatArray:
+        """Logarithms (B,) of the expected improvements on the best label.
+
+        Args:
+            archs: B architectures.
+            pending: asked for without an answer so far; they count as answered by their predictions.
+        """
         ...

@@ -45,10 +45,6 @@ class Recording:
         """As the inner one."""
         return self.inner.uncertainty(archs)
 
-    def improvement(self, archs: Sequence[ArchSpec], pending: Sequence[ArchSpec] = ()) -> FloatArray:
-        """As the inner one."""
-        return self.inner.improvement(archs, pending)
-
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
     ) -> list[ArchSpec | None]:

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from invertnas.checks import Range, checked, checked_number
 from invertnas.errors import ArtefactError, ConfigError
 from invertnas.files.io import read_arrays, write_arrays
 from invertnas.gvae.model import GVAE
@@ -18,10 +17,11 @@ from invertnas.inn.config import INNConfig, INNTrainConfig
 from invertnas.inn.vector import Unlabelled, VectorTrainer
 from invertnas.predictor.attributes import AttributeScale, FreeScores
 from invertnas.predictor.config import PredictorConfig
-from invertnas.predictor.predictor import InvertiblePredictor, checked_targets
+from invertnas.predictor.inverse import by_draw
+from invertnas.predictor.predictor import InvertiblePredictor
 from invertnas.predictor.process import AdditiveProcess, Blocks, Terms, log_expected_improvement
 from invertnas.predictor.warp import SoftScale
-from invertnas.protocols import Labelled
+from invertnas.protocols import Draw, Labelled
 from invertnas.seeding import generator
 from invertnas.spaces.base import SearchSpace
 from invertnas.spaces.spec import ArchSpec, FloatArray
@@ -174,29 +174,28 @@ class GuidedPredictor(InvertiblePredictor):
             process = process.believing(believed)
         return log_expected_improvement(*process.predict(blocks), best).astype(np.float32)
 
-    def invert_latents(self, targets: FloatArray, *, z_std: float, rng: np.random.Generator) -> FloatArray:
-        """(K * n, D) GVAE latents of (n,) accuracies, as crossings of the best labelled.
+    def _inverted(self, draws: Sequence[Draw]) -> list[FloatArray]:
+        """(K * n, D) GVAE latents of each draw, without its noise: crossings of the best labelled.
 
-        Each takes z of one of the best labelled, moved by N(0, z_std^2), the attributes a of another, and the target as
-        y. (In the paper z is drawn anew.)
+        Each takes z of one of the best labelled, moved by the z drawn, the attributes a of another, and the target as
+        y. (In the paper z is what is drawn.)
 
         Raises:
             ConfigError: before a fit.
         """
         if self._elite is None:
             raise ConfigError("got no labels to start from; expected fit before invert")
-        cfg, targets = self.flow.config, checked_targets(targets)
-        checked_number(z_std, "z_std", Range(0))
-        checked(rng, np.random.Generator, "rng", type(self).__name__)
-        count = len(targets)
-        rows, others = rng.integers(0, len(self._elite), (2, count))
+        cfg, count = self.flow.config, len(self._elite)
+        numbers = np.concatenate([np.arange(len(draw.targets)) for draw in draws])
+        rows, others = numbers % count, (numbers + 1 + numbers // count) % count
         best = self._outputs(tf.constant(self._elite, tf.float32)).numpy()
         vectors = best[:, rows]
         vectors[..., -cfg.targets : -1] = best[:, others, -cfg.targets : -1]
-        vectors[..., : -cfg.targets] += z_std * rng.standard_normal((count, cfg.dim - cfg.targets), np.float32)
-        vectors[..., -1] = (np.asarray(targets, np.float32) - self._y_shift) / self._y_scale
-        latents = self._inverse_of(tf.constant(vectors, tf.float32)).numpy().reshape(-1, cfg.dim)
-        return self._latent_scale.from_inn(np.nan_to_num(latents))
+        vectors[..., : -cfg.targets] += np.concatenate([draw.z for draw in draws])[:, : cfg.dim - cfg.targets]
+        vectors[..., -1] = (np.concatenate([draw.targets for draw in draws]) - self._y_shift) / self._y_scale
+        found = self._inverse_of(tf.constant(vectors, tf.float32)).numpy()
+        latents = self._latent_scale.from_inn(np.nan_to_num(found.reshape(-1, cfg.dim))).reshape(found.shape)
+        return by_draw(latents, draws)
 
     def _fit_ensemble(self, labelled: Labelled, round_index: int) -> dict[str, Any]:
         y, attributes = self._to_target(labelled.accuracies), self._attributes(labelled.archs)

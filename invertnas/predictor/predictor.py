@@ -186,14 +186,6 @@ class InvertiblePredictor:
             raise ConfigError("got no labels for the Gaussian process; expected fit before uncertainty")
         return self._process.predict(self._latents(self._accepted(archs)))[1].astype(np.float32)
 
-    def improvement(self, archs: Sequence[ArchSpec], pending: Sequence[ArchSpec] = ()) -> FloatArray:
-        """Refused: the INN's spread is no probability to expect an improvement under.
-
-        Raises:
-            ConfigError: always; `GuidedPredictor` has it.
-        """
-        raise ConfigError("got selection='ei' with ranking='inn'; expected ranking='process', or another selection")
-
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
     ) -> list[ArchSpec | None]:

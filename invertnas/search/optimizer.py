@@ -12,7 +12,7 @@ import numpy as np
 from invertnas.checks import checked
 from invertnas.errors import ConfigError, SearchExhaustedError
 from invertnas.initial.base import RandomInitial
-from invertnas.protocols import FloatArray, Labelled, Surrogate
+from invertnas.protocols import FloatArray, Improves, Labelled, Surrogate
 from invertnas.search.ask_tell import AskTell
 from invertnas.search.candidates import generate_candidates
 from invertnas.search.checkpoint import load_surrogate, save_surrogate
@@ -66,6 +66,11 @@ class InvertNAS(AskTell):
         self.config = checked(config, SearchConfig, "config", "InvertNAS")
         given = None if initial is None else accepted_all(space, initial)
         super().__init__(space, config, seed=seed, initial=given or ())
+        if config.selection == "ei" and not isinstance(surrogate, Improves):
+            raise ConfigError(
+                f"got selection='ei' with {type(surrogate).__name__}; expected a surrogate that has `improvement`, as "
+                "that of PredictorConfig.ranking='process' has; or choose another selection"
+            )
         self.surrogate = surrogate
         self.train, self.val = Labelled(), Labelled()
         self._initial = self._checked_initial(given)
@@ -157,10 +162,11 @@ class InvertNAS(AskTell):
 
     def _select_by_improvement(self, archs: list[ArchSpec], wanted: int) -> list[int]:
         """One by one, each as if those before, and those open, were answered by their predictions."""
-        picks = list[int]()
+        picks, surrogate = list[int](), self.surrogate
+        assert isinstance(surrogate, Improves)  # checked on construction
         for _ in range(min(wanted, len(archs))):
             pending = [*self.history.open.values(), *(archs[index] for index in picks)]
-            gain = np.nan_to_num(self.surrogate.improvement(archs, pending), nan=-np.inf)
+            gain = np.nan_to_num(surrogate.improvement(archs, pending), nan=-np.inf)
             order = np.argsort(-gain, kind="stable")
             picks.append(next(int(index) for index in order if index not in picks))
         return picks

@@ -85,9 +85,6 @@ class FakeSurrogate:
     def uncertainty(self, archs: Sequence[ArchSpec]) -> FloatArray:
         return self.predict(archs)[1].std(axis=0)
 
-    def improvement(self, archs: Sequence[ArchSpec], pending: Sequence[ArchSpec] = ()) -> FloatArray:
-        return self.predict(archs)[0]
-
     def invert(
         self, targets: FloatArray, *, z_std: float, latent_noise: float, rng: np.random.Generator
     ) -> list[ArchSpec | None]:

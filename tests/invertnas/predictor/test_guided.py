@@ -167,8 +167,8 @@ def test_the_right_class(gvae: GVAE) -> None:
     assert isinstance(create_predictor(SPACE, gvae, INN, TRAIN, CONFIG, seed=0), GuidedPredictor)
     plain = create_predictor(SPACE, gvae, INN, TRAIN, PredictorConfig(), seed=0)
     assert type(plain) is InvertiblePredictor and plain.flow.config.targets == 1
-    with pytest.raises(ConfigError, match="selection='ei' with ranking='inn'"):
-        plain.improvement(labelled(2).archs)
+    with pytest.raises(ConfigError, match="got selection='ei' with InvertiblePredictor"):
+        InvertNAS(SPACE, plain, SEARCH, seed=0)
     with pytest.raises(ConfigError, match="got ranking='process' for InvertiblePredictor; expected 'inn'"):
         InvertiblePredictor(SPACE, gvae, INN, TRAIN, CONFIG, seed=0)
 
