@@ -10,8 +10,8 @@ from typing import Any
 
 from absl import app, flags
 
-from experiments.common.cores import prepare_tensorflow
 from invertnas.errors import InvertNASError
+from invertnas.startup import prepare
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout
 Main = Callable[[Sequence[str]], int | None]
@@ -42,6 +42,12 @@ def guarded(main: Main) -> Main:
     return guard
 
 
+def verbose() -> bool:
+    """Whether the user gave -v=1 or more."""
+    known = flags.FLAGS.is_parsed() and "verbosity" in flags.FLAGS and bool(flags.FLAGS["verbosity"].present)
+    return known and bool(flags.FLAGS.verbosity > 0)
+
+
 def run(main: Main, own: flags.FlagValues | None = None) -> None:
     """Parse the absl flags, call `main(argv)` and leave the process.
 
@@ -58,5 +64,5 @@ def run(main: Main, own: flags.FlagValues | None = None) -> None:
         for name in own:
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], own[name])  # listed by --help
         own.mark_as_parsed()
-    prepare_tensorflow()
+    prepare(verbose)
     app.run(guarded(main))

@@ -8,22 +8,10 @@ import os
 
 import threadpoolctl
 
-from experiments.common.quiet import LOG_LEVEL, hold_back_startup
+from invertnas.startup import prepare
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 MMAP_BYTES, TRIM_BYTES = 1 << 30, (1 << 31) - 1
-
-
-def prepare_tensorflow() -> None:
-    """Before TensorFlow is imported: no lines on the console, and oneDNN's kernels on every x86 processor.
-
-    TensorFlow turns oneDNN on by itself only where there is AVX-512. With AVX2 alone its products of ten
-    stacked matrices are two to three times as fast as Eigen's; results differ in rounding. A value that
-    the user has set in the environment stays.
-    """
-    hold_back_startup()
-    os.environ.setdefault(LOG_LEVEL, "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def limit_threads(threads: int) -> None:
@@ -32,7 +20,7 @@ def limit_threads(threads: int) -> None:
     OpenBLAS would take all cores, and two processes side by side would then wait for each other most of the time.
     On a GPU, every process takes memory as it needs it, so that several have room.
     """
-    prepare_tensorflow()
+    prepare()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # of libraries that are loaded later
         os.environ[name] = str(threads)
     threadpoolctl.threadpool_limits(threads)  # of those that are loaded
@@ -63,7 +51,8 @@ def _set_threads(intra: int, inter: int) -> None:
     keep_freed_memory()
     import tensorflow as tf
 
+    from invertnas.stacked.devices import grow_memory
+
     tf.config.threading.set_intra_op_parallelism_threads(intra)
     tf.config.threading.set_inter_op_parallelism_threads(inter)
-    for device in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(device, True)
+    grow_memory()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from absl import flags
 
 from invertnas.checks import suggestion
 from invertnas.errors import ConfigError, InvertNASError
+from invertnas.startup import prepare
 
 
 class Command(NamedTuple):
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # faster; read when TensorFlow is first imported
+    prepare()
     if "" not in sys.path:
         sys.path.insert(0, "")  # modules of the user's own, in the folder that the command is given in
     try:

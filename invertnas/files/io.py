@@ -22,7 +22,7 @@ from invertnas.files.shipped import remedy
 
 AGAIN = "delete it and run again"
 GZIP = ".gz"  # ending of the names of files that are gzipped
-VERSIONED = ("tensorflow", "keras", "spektral", "numpy")
+VERSIONED = ("tensorflow", "keras", "numpy")
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:

@@ -14,6 +14,7 @@ from invertnas.gvae.encoder import Encoder
 from invertnas.gvae.losses import edge_loss, kl_loss, node_loss
 from invertnas.spaces.spec import FloatArray, GraphBatch, IntArray, join_cells, split_cells
 from invertnas.stacked.compiled import Compiled
+from invertnas.stacked.devices import grow_memory
 
 CHUNK = 4096  # graphs per inference call; bounds memory
 
@@ -34,6 +35,7 @@ class GVAE(keras.Model):
     @classmethod
     def create(cls, config: GVAEConfig, *, seed: int = 0) -> GVAE:
         """A built model: every weight is created by one eager pass over an empty graph."""
+        grow_memory()
         model = cls(config, seed, name="gvae")
         nodes = config.num_nodes
         model([tf.zeros((1, nodes, config.num_ops)), tf.zeros((1, nodes, nodes))])

@@ -11,6 +11,7 @@ from invertnas.inn.config import INNConfig
 from invertnas.inn.coupling import StackedCoupling, StackedPermutation
 from invertnas.inn.maps import flow_map
 from invertnas.seeding import generator
+from invertnas.stacked.devices import grow_memory
 from invertnas.stacked.tape import Linear, linear
 
 
@@ -43,6 +44,7 @@ class FlowEnsemble(keras.Model):
     @classmethod
     def create(cls, config: INNConfig, *, seed: int = 0) -> FlowEnsemble:
         """A model whose weights exist."""
+        grow_memory()
         model = cls(config, seed, name="inn")
         model.build((config.members, None, config.dim))
         return model

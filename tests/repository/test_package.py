@@ -36,6 +36,7 @@ ALLOWED = {
     "errors": set(),
     "checks": set(),
     "seeding": set(),
+    "startup": set(),
     "files": set(),
     "spaces": set(),
     "benchmarks": {"spaces", "files"},
@@ -48,7 +49,7 @@ ALLOWED = {
     "alignflow": {"training", "gvae", "inn", "stacked", "spaces", "files", "seeding"},
     "proxies": {"spaces", "files", "seeding"},
     "reporting": {"running", "spaces", "checks", "errors", "files"},
-    "commands": {"build", "reporting", "running", "benchmarks", "presets", "search", "protocols", "spaces"}
+    "commands": {"startup", "build", "reporting", "running", "benchmarks", "presets", "search", "protocols", "spaces"}
     | {"checks", "errors", "files"},
     "running": {"protocols", "spaces", "errors"},
     "networks": {"proxies.networks", "spaces", "seeding"},

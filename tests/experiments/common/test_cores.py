@@ -12,6 +12,7 @@ import pytest
 import threadpoolctl
 
 from experiments.common import cores
+from invertnas.startup import prepare
 
 NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL")
 
@@ -38,10 +39,10 @@ def test_a_limit_holds_for_loaded_and_for_later_libraries() -> None:
 
 @pytest.mark.usefixtures("clean")
 def test_kernels_of_onednn_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    cores.prepare_tensorflow()
+    prepare()
     assert (os.environ["TF_ENABLE_ONEDNN_OPTS"], os.environ["TF_CPP_MIN_LOG_LEVEL"]) == ("1", "3")
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    cores.prepare_tensorflow()
+    prepare()
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
 
 

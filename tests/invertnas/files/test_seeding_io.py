@@ -219,6 +219,6 @@ def test_checksums_of_arrays() -> None:
 
 def test_versions_name_what_decides_results() -> None:
     found = versions()
-    assert set(found) == {"python", "tensorflow", "keras", "spektral", "numpy"}
+    assert set(found) == {"python", "tensorflow", "keras", "numpy"}
     assert found["numpy"] == np.__version__
     assert json.loads(json.dumps(found)) == found
