@@ -11,15 +11,20 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from spektral.layers.convolutional.gin_conv import GINConvBatch
 
 from invertnas.gvae.config import GVAEConfig
-from invertnas.gvae.gin import GINConv
 from invertnas.seeding import weight_seed
 
 
 @keras.saving.register_keras_serializable(package="invertnas")
 class GINLayer(keras.layers.Layer):
-    """One message-passing step H = MLP((1 + eps) X + A X), whose kernels have streams of their own.
+    """One message-passing step H = MLP((1 + eps) X + A X), by Spektral's batch-mode GIN.
+
+    Spektral's layer is built eagerly here, since Keras would otherwise trace its build in a scratch
+    graph, and is run once, since its inner MLP has no weights before its first call. Its kernels
+    of equal shape would start identical (one shared initialiser); each gets a seed of its own. (An
+    `assign` in `build` would be lost: Keras builds inside a stateless scope and initialises later.)
 
     Args:
         channels: C, output channels.
@@ -43,12 +48,19 @@ class GINLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.channels, self.mlp_hidden, self.activation_name = channels, mlp_hidden, activation
         self.seed, self.number = seed, number
-        self.gin = GINConv(channels, mlp_hidden, activation, _seeded(seed, number))
+        self.gin = GINConvBatch(
+            channels,
+            mlp_hidden=[channels] * mlp_hidden,
+            activation=activation,
+            kernel_initializer=_seeded(seed, number),
+        )
 
     def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
         """Create all weights, with distinct kernels."""
         nodes, features = input_shape[0][-2], input_shape[0][-1]
-        self.gin.build([(None, nodes, features), (None, nodes, nodes)])
+        with tf.init_scope():
+            self.gin.build([(None, nodes, features), (None, nodes, nodes)])
+            self.gin([tf.zeros((1, nodes, features)), tf.zeros((1, nodes, nodes))])
         self.built = True
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:

@@ -56,7 +56,7 @@ def test_a_search_starts_quietly_and_imports_what_it_needs() -> None:
         "from invertnas.startup import prepare; prepare(); prepare(); import sys\n"
         "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))\n"
         "import invertnas.predictor.predictor, invertnas.search.optimizer\n"
-        "beside = {'matplotlib', 'spektral', 'tensorflow_probability', 'tf_keras', 'tqdm'}\n"
+        "beside = {'matplotlib', 'tensorflow_probability', 'tf_keras'}\n"
         "print(sorted(beside & set(sys.modules)), 'keras' in sys.modules)\n"
         "import matplotlib, tensorflow as tf; print(int(tf.constant(3)))\n"
     )

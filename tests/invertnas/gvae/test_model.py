@@ -16,7 +16,6 @@ from invertnas.gvae import model as model_module
 from invertnas.gvae.config import GVAEConfig
 from invertnas.gvae.decoder import Decoder, TransformerBlock, positional_encoding
 from invertnas.gvae.encoder import Encoder, GINLayer
-from invertnas.gvae.gin import GINConv
 from invertnas.gvae.model import GVAE
 from invertnas.spaces.spec import GraphBatch
 
@@ -154,22 +153,6 @@ def test_gin_layer_equals_its_formula() -> None:
     for b in range(len(batch)):
         mixed = (1 + eps) * batch.ops[b] + batch.adjacency[b] @ batch.ops[b]
         np.testing.assert_allclose(layer(inputs(batch))[b], np.maximum(mixed @ kernel + bias, 0), atol=1e-5)
-
-
-@pytest.mark.parametrize("hidden", [0, 2])
-def test_gin_equals_that_of_spektral(hidden: int) -> None:
-    """In values, and in the order and shapes of its weights, so that files of either fit the other."""
-    theirs = pytest.importorskip("spektral").layers.GINConvBatch(5, mlp_hidden=[5] * hidden, activation="relu")
-    states, adjacency = inputs(graphs())
-    theirs([states, adjacency])
-    mine = GINConv(5, hidden, "relu")
-    mine.build([states.shape, adjacency.shape])
-    rng = np.random.default_rng(0)
-    values = [rng.random(variable.shape).astype(np.float32) for variable in theirs.variables]
-    assert [v.shape for v in mine.variables] == [v.shape for v in theirs.variables]
-    mine.set_weights(values)
-    theirs.set_weights(values)
-    np.testing.assert_allclose(mine([states, adjacency]), theirs([states, adjacency]), rtol=1e-5)
 
 
 def test_positional_encoding_by_hand() -> None:
