@@ -31,7 +31,7 @@ SPACE_macro := nasbench_macro
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install search $(TABLES) suite all_nb201 figures ability own_space bench readme compare_tables alignflow_sweep \
+.PHONY: help install search distributed $(TABLES) suite all_nb201 figures ability own_space bench readme compare_tables alignflow_sweep \
 	$(PRETRAIN) $(ALIGNFLOW) $(PROXY) $(DATA) test test_slow format lint types docs check clean
 
 # Variables of the command line that no goal reads are refused, with the nearest name.
@@ -71,7 +71,10 @@ $(STAMP): requirements.txt setup.cfg setup.py pyproject.toml
 
 search: $(STAMP) ## Search live, CIFAR-100 on NAS-Bench-201: bar, table, curve, drawing; DATASETS= QUERIES= SEED= OUT=.
 	$(BIN)/python -m invertnas.commands.main search --dataset=$(or $(DATASETS),cifar100) \
-		$(call flag,queries,QUERIES) $(call flag,seed,SEED) $(call flag,method,METHODS) $(call flag,out,OUT)
+		--queries=$(or $(QUERIES),80) $(call flag,seed,SEED) $(call flag,method,METHODS) $(call flag,out,OUT)
+
+distributed: $(STAMP) ## Runs on Dask clusters of this machine: efficiency, killed and stopped workers; OUT=.
+	$(BIN)/python -m experiments.distributed $(call flag,out,OUT)
 
 # One script for every table; only the variables that are set reach it.
 table = $(BIN)/python -m experiments.tables --table=$@ $(call flag,trials,TRIALS) $(call flag,dataset,DATASETS) \

@@ -34,6 +34,7 @@ COMMANDS = {
     "resume": Command("search", "resume_flags", "resume DIR", "Take up an interrupted search, or go on with more."),
     "report": Command("views", "no_flags", "report DIR", "Write the page and the picture of a search."),
     "show": Command("views", "show_flags", "show ARCH", "Draw an architecture."),
+    "convert": Command("views", "convert_flags", "convert ARCH", "Read an architecture in any notation."),
     "predict": Command("views", "predict_flags", "predict --run=DIR ARCH ...", "Predict accuracies from a search."),
 }
 

@@ -34,6 +34,7 @@ def search_flags() -> flags.FlagValues:
     number("queries", 100, "Trainings in all.", lower_bound=1, flag_values=own)
     number("seed", 0, "Seed of the search.", lower_bound=0, flag_values=own)
     text("preset", None, f"Preset of InvertNAS; default: {DEFAULT}.", flag_values=own)
+    text("initial", None, "Initial set of InvertNAS: random, proxy or alignflow; default: random.", flag_values=own)
     text("weights", None, "Folder of the GVAE of a space of your own.", flag_values=own)
     number("workers", 1, "Trainings at a time, each in a process of its own.", lower_bound=1, flag_values=own)
     flags.DEFINE_enum("mode", "sync", ["sync", "async"], "Wait for all answers to a question, or not.", flag_values=own)
@@ -65,6 +66,7 @@ def search(values: flags.FlagValues, rest: list[str]) -> None:
         queries=values.queries,
         seed=values.seed,
         preset=values.preset,
+        initial=values.initial,
         weights=values.weights,
         workers=values.workers,
         mode=values.mode,

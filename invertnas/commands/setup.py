@@ -21,6 +21,7 @@ from invertnas.spaces.records import known, open_space
 from invertnas.spaces.spec import ArchSpec
 
 SETUP_FILE = "run.json"
+RANDOM = "random"
 BASELINES = tuple(record.name for record in methods())
 METHODS = ("invertnas", *BASELINES)
 
@@ -38,6 +39,7 @@ class Setup:
         queries: trainings in all.
         seed: of every random choice of the search.
         preset: preset of InvertNAS, None for a baseline.
+        initial: initial strategy of InvertNAS, None for a baseline.
         weights: folder of the GVAE's weights, None for those that ship.
         workers: trainings at a time.
         mode: "sync" or "async".
@@ -54,6 +56,7 @@ class Setup:
     queries: int
     seed: int
     preset: str | None
+    initial: str | None
     weights: str | None
     workers: int
     mode: str
@@ -69,7 +72,7 @@ class Setup:
             )
         if self.benchmark is None and self.dataset is not None:
             raise ConfigError(f"got dataset {self.dataset!r} without a benchmark, where it has no effect; leave it out")
-        for name in ("preset", "weights"):
+        for name in ("preset", "initial", "weights"):
             if self.method in BASELINES and getattr(self, name) is not None:
                 raise ConfigError(f"got {name} for {self.method!r}, where it has no effect; leave it out")
 
@@ -109,7 +112,9 @@ class Setup:
                 f"got space {space.name!r}, for which no weights ship; expected --weights=folder of a GVAE that "
                 "save_gvae wrote, or --method=evolution, which needs none"
             )
-        return build_search(space, preset=self.preset or DEFAULT, folder=self.weights, seed=self.seed)
+        return build_search(
+            space, preset=self.preset or DEFAULT, initial=self.initial or RANDOM, folder=self.weights, seed=self.seed
+        )
 
     @property
     def title(self) -> str:

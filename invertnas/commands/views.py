@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -21,11 +22,17 @@ def no_flags() -> flags.FlagValues:
     return flags.FlagValues()
 
 
-def show_flags() -> flags.FlagValues:
-    """The flags of ``show``."""
+def convert_flags() -> flags.FlagValues:
+    """The flags of ``convert``."""
     own = flags.FlagValues()
     named = "Name of a space, or module:Class of your own."
     flags.DEFINE_string("space", default_benchmark(), named, flag_values=own)
+    return own
+
+
+def show_flags() -> flags.FlagValues:
+    """The flags of ``show``."""
+    own = convert_flags()
     flags.DEFINE_string("out", "cell.png", "Picture to write; .png, .svg or .pdf.", flag_values=own)
     return own
 
@@ -52,6 +59,15 @@ def show(values: flags.FlagValues, rest: list[str]) -> None:
     space, arch = _read(values.space, rest, "invertnas show ARCH")
     save_cell(space, arch, Path(values.out))
     print(f"{space.to_string(arch)}\n{values.out}")
+
+
+def convert(values: flags.FlagValues, rest: list[str]) -> None:
+    """Print the notation that an architecture was understood in, and the architecture in the space's own."""
+    if len(rest) != 1:
+        raise ConfigError(f"got {len(rest)} architectures; expected one: invertnas convert ARCH")
+    space: Any = _space(values.space)  # a protocol that does not name `parse`; every GraphSpace has it
+    parsed = space.parse(rest[0])
+    print(f"{parsed.notation}\n{space.to_string(parsed.arch)}")
 
 
 def predict(values: flags.FlagValues, rest: list[str]) -> None:

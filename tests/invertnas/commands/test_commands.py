@@ -58,6 +58,7 @@ def test_a_search_prints_a_table_and_writes_log_page_curve_and_cell(capsys: Any,
         queries=12,
         seed=3,
         preset=None,
+        initial=None,
         weights=None,
         workers=1,
         mode="sync",
@@ -112,6 +113,15 @@ def test_show_draws(capsys: Any, tmp_path: Path) -> None:
     for name in ("cell.png", "cell.svg"):
         code, shown, _ = run(capsys, "show", CELL, f"--out={tmp_path / name}")
         assert code == 0 and CELL in shown and (tmp_path / name).stat().st_size > 1000
+
+
+def test_convert_reads_other_notations(capsys: Any) -> None:
+    code, shown, _ = run(capsys, "convert", CELL)
+    assert code == 0 and shown.splitlines()[-1] == CELL
+    code, shown, _ = run(capsys, "convert", "9930")
+    best = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    assert code == 0 and shown.splitlines() == ["index of the benchmark", best]
+    assert "got 'nonsense', which is no NAS-Bench-201 cell" in refused(capsys, "convert", "nonsense")
 
 
 def test_help_names_every_command_and_flag(capsys: Any) -> None:
