@@ -44,7 +44,8 @@ def test_ten_lines_search_with_an_installed_wheel(tmp_path: Path) -> None:
     start(*pip, "install", "--no-deps", "--target", str(target), str(wheel), folder=tmp_path)
     weights = {path.name for path in (target / "invertnas" / "pretrained").iterdir()}
     assert weights == {path.name for path in (ROOT / "pretrained").iterdir()}
-    assert {path.name for path in target.iterdir() if not path.name.endswith(".dist-info")} == {"invertnas"}
+    installed = {path.name for path in target.iterdir() if not path.name.endswith(".dist-info")}
+    assert installed == {"invertnas", "bin"}  # the package and its command
     answer, where = start(sys.executable, "-c", PROGRAM, folder=empty, PYTHONPATH=str(target)).splitlines()
     assert Path(where).is_relative_to(target)
     arch, value = answer.split(" ")

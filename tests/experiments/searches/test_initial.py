@@ -178,7 +178,7 @@ def test_a_search_starts_from_the_set_of_its_strategy(tmp_path: Path, monkeypatc
             flat_dim = 128
 
     monkeypatch.setattr("invertnas.gvae.pretrained.load_gvae", lambda *_: Model)
-    monkeypatch.setattr("invertnas.predictor.predictor.InvertiblePredictor", lambda *_, **__: FakeSurrogate())
+    monkeypatch.setattr(door, "build_predictor", lambda *_, **__: FakeSurrogate())
     monkeypatch.setattr(door, "open_initial", lambda name, *_, **__: opened(name))
     (tmp_path / "nasbench201_nwot.npz").write_bytes(b"scores")
     files = {"proxy": {"files": {"nasbench201_nwot.npz": hashlib.sha256(b"scores").hexdigest()}}}
