@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from experiments.speed.timing import StepBench, median_s
+import numpy as np
+
+from experiments.speed.timing import DIM, StepBench, median_s
+from invertnas.presets import DEFAULT, preset
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -67,3 +71,44 @@ def _chain(products: list[Product]) -> tf.Tensor:
         with tf.control_dependencies([total]):
             total += tf.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)[0, 0, 0]
     return total
+
+
+def fast_step_gflop() -> float:
+    """Floating-point operations of a training step of one flow of `fast` on NAS-Bench-201, in billions."""
+    chosen = preset(DEFAULT, "nasbench201")
+    config = chosen.with_members(1).inn_config(DIM)
+    half, depth = config.dim // 2, config.hidden_layers - 1
+    kernels = half * config.hidden + depth * config.hidden**2 + config.hidden * config.dim
+    return 2 * 3 * 2 * 2 * config.layers * kernels * chosen.train.batch_size / 1e9
+
+
+def roofline(peak_gflops: float, step_s: float) -> dict[str, float]:
+    """What a step of `paper` cannot go below on this machine: its products at the peak, then its traffic.
+
+    Traffic per weight of 4 bytes: read twice forward (each direction) and twice backward, its gradient written and
+    read for the norm and for Adam, weight and both moments read and written. Activations stay in the caches.
+    """
+    bench, bandwidth = StepBench(), memory_gb_per_s()
+    weights = sum(int(np.prod(variable.shape)) for variable in bench.trainer.variables)
+    compute_s, traffic_s = bench.gflop / peak_gflops, weights * 4 * (2 + 2 + 3 + 6) / 1e9 / bandwidth
+    return {
+        "memory_gb_per_s": bandwidth,
+        "roofline_compute_s": compute_s,
+        "roofline_traffic_s": traffic_s,
+        "share_of_roofline": (compute_s + traffic_s) / step_s,
+    }
+
+
+def memory_gb_per_s(mb: int = 256) -> float:
+    """Measured rate of copying a large array with all cores, reading and writing counted; the best of ten."""
+    import tensorflow as tf
+
+    source = tf.Variable(tf.ones(mb * 2**18))
+    target = tf.Variable(tf.zeros(mb * 2**18))
+    copy = tf.function(lambda: target.assign(source * 2.0)[0], autograph=False)
+    times = []
+    for _ in range(12):
+        started = time.perf_counter()
+        copy().numpy()
+        times.append(time.perf_counter() - started)
+    return 2 * mb * 2**20 / min(times[2:]) / 1e9

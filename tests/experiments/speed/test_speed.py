@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.speed.step_parts import products_alone
+from experiments.common.cli import ROOT
+from experiments.speed import one_search, processes, step_parts
+from experiments.speed.step_parts import fast_step_gflop, memory_gb_per_s, products_alone, roofline
 from experiments.speed.timing import StepBench, median_s, rest_s, to_markdown
+from invertnas.inn.flow import FlowEnsemble
+from invertnas.presets import preset
 
 
 def test_operations_of_a_step() -> None:
@@ -64,3 +68,45 @@ def test_median_leaves_the_warm_up_out() -> None:
 def test_table_has_a_row_for_every_figure() -> None:
     text = to_markdown({"machine": {"cpu": "x", "cores": 2}, "step_s": 0.125, "by": {"1": 0.5}})
     assert text.splitlines()[2:] == ["| machine cores | 2 |", "| step_s | 0.125 |", "| by 1 | 0.5 |"]
+
+
+def test_operations_of_the_fast_step_are_those_of_its_kernels() -> None:
+    chosen = preset("fast", "nasbench201")
+    flow = FlowEnsemble.create(chosen.with_members(1).inn_config(128))
+    kernels = sum(int(np.prod(v.shape)) for v in flow.parameters if v.shape[1] > 1)
+    assert fast_step_gflop() == pytest.approx(12 * kernels * chosen.train.batch_size / 1e9)
+
+
+def test_roofline_is_compute_and_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_parts, "StepBench", lambda: StepBench(members=1, batch=4))
+    monkeypatch.setattr(step_parts, "memory_gb_per_s", lambda: 10.0)
+    found, bench = roofline(100.0, 0.5), StepBench(members=1, batch=4)
+    weights = sum(int(np.prod(v.shape)) for v in bench.trainer.variables)
+    assert found["roofline_compute_s"] == pytest.approx(bench.gflop / 100.0)
+    assert found["roofline_traffic_s"] == pytest.approx(weights * 52 / 1e10)
+    assert found["share_of_roofline"] == pytest.approx(2 * (found["roofline_compute_s"] + found["roofline_traffic_s"]))
+    assert memory_gb_per_s(mb=1) > 0
+
+
+def test_processes_are_timed_from_start_to_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def searches(*flags: str) -> tuple[float, list[dict[str, Any]]]:
+        asked.append(flags)
+        run = {"search_s": 4.0, "steps": 1400, "parts_of_a_round": {"fit_s": 0.1}}
+        return 10.0, [run, run]
+
+    monkeypatch.setattr(processes, "searches", searches)
+    found = processes.bench_processes(0.25, 200.0, "--dataset=cifar10")
+    assert all(flags[-1] == "--dataset=cifar10" for flags in asked)
+    assert (found["single_process_s"], found["single_second_search_s"], found["bananas_s"]) == (6.0, 4.0, 10.0)
+    assert found["arithmetic_single_s"] == pytest.approx(1.75) and found["arithmetic_ensemble_s"] == pytest.approx(17.5)
+
+
+def test_a_search_counts_its_parts_and_steps() -> None:
+    found = one_search.search("invertnas_single", 0, 37, "cifar10", 2, ROOT / "pretrained")
+    assert found["rounds"] == 4 and found["steps"] == 3 * 40 + 3 * 40
+    parts = found["parts_of_a_round"]
+    assert set(parts) == {"fit_s", "invert_s", "predict_s", "decode_s", "select_s"}
+    assert sum(parts[name] for name in ("fit_s", "invert_s", "select_s")) * 4 < found["search_s"]
+    assert parts["decode_s"] < parts["invert_s"] and parts["predict_s"] < found["search_s"]
