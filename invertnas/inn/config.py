@@ -69,6 +69,9 @@ class INNTrainConfig:
         repeat: times each label is repeated.
         batch_size: rows per step.
         steps_per_epoch: None for a full sweep over the repeated labels.
+        steps_per_label: steps of a later round's pass for each label that is new in it, at most those above; None
+            for as many as above, however few labels are new (paper). For rounds of single labels, which start from
+            weights that have seen all others.
         initial_epochs: passes of the initial fit.
         retrain_epochs: passes of each later round.
         initial_patience: passes without a better validation loss before the initial fit stops.
@@ -95,6 +98,7 @@ class INNTrainConfig:
     repeat: Count = 20
     batch_size: Count = 64
     steps_per_epoch: Count | None = None
+    steps_per_label: Count | None = None
     initial_epochs: Count = 500
     retrain_epochs: Count = 50
     initial_patience: Count = 50

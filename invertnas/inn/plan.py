@@ -25,6 +25,7 @@ class Plan:
         members: K, flows in the ensemble.
         count: n, labels that train.
         round_index: 0 for the initial fit (Eq. 2), above for retraining (Eq. 3).
+        new: labels among them that no fit before has seen; None if all are.
     """
 
     config: INNTrainConfig
@@ -32,11 +33,16 @@ class Plan:
     members: int
     count: int
     round_index: int = 0
+    new: int | None = None
 
     @property
     def steps(self) -> int:
         """Steps per pass."""
-        return self.config.steps_per_epoch or math.ceil(self.count * self.config.repeat / self.config.batch_size)
+        config = self.config
+        whole = config.steps_per_epoch or math.ceil(self.count * config.repeat / config.batch_size)
+        if self.round_index == 0 or config.steps_per_label is None or self.new is None:
+            return whole
+        return min(whole, max(self.new, 1) * config.steps_per_label)
 
     @property
     def weighted(self) -> bool:

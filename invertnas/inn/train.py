@@ -36,6 +36,7 @@ class INNTrainer:
         self.initial = [variable.numpy() for variable in self.variables] if not config.warm_start else []
         self.adam = StackedAdam(self.variables, flow.config.members, config.clip_norm)
         self.best = [tf.Variable(variable, trainable=False) for variable in self.variables]
+        self.seen = 0  # labels of the last fit
 
     def fit(
         self,
@@ -86,6 +87,7 @@ class INNTrainer:
             best = np.where(kept, scores, best)
             course.tell(float(scores[finite].mean()) if finite.any() else math.inf)
         self.engine.copy((self.best, self.variables))
+        self.seen = len(x)
         shown = losses[:, np.isfinite(losses[-1])] if np.isfinite(losses[-1]).any() else losses
         named = {name: float(value) for name, value in zip(TERMS, shown.mean(axis=1))}
         val_total = course.best if validation and math.isfinite(course.best) else None
@@ -98,8 +100,9 @@ class INNTrainer:
         return engine(self.flow.config, self.config.batch_size)
 
     def plan(self, count: int, round_index: int = 0) -> Plan:
-        """Rows, weights and streams of a fit to `count` labels."""
-        return Plan(self.config, self.seed, self.flow.config.members, count, round_index)
+        """Rows, weights and streams of a fit to `count` labels, as many more as the last fit had being new."""
+        new = max(count - self.seen, 0) if self.seen else None
+        return Plan(self.config, self.seed, self.flow.config.members, count, round_index, new)
 
     def run_pass(self, plan: Plan, now: Pass, x: tf.Tensor, y: tf.Tensor, bootstrap: tf.Tensor) -> FloatArray:
         """One pass over the labels; returns its mean losses (terms, K), in the order of TERMS."""
@@ -171,7 +174,8 @@ class INNTrainer:
     def state(self) -> dict[str, np.ndarray]:
         """Named arrays of weights and optimiser, for a checkpoint."""
         values = [*self.variables, *self.adam.state]
-        return {f"inn_{index}": value.numpy() for index, value in enumerate(values)}
+        arrays = {f"inn_{index}": value.numpy() for index, value in enumerate(values)}
+        return arrays if self.config.steps_per_label is None else arrays | {"inn_seen": np.array(self.seen)}
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
         """Restore `state`. Raises ConfigError if the shapes are another network's."""
@@ -182,6 +186,7 @@ class INNTrainer:
                 got = None if value is None else value.shape
                 raise ConfigError(f"got array inn_{index} of shape {got}; expected {tuple(variable.shape)}")
             variable.assign(value)
+        self.seen = int(arrays.get("inn_seen", 0))
 
     def _check(self, x: FloatArray, y: FloatArray) -> None:
         dim = self.flow.config.dim

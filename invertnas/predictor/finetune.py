@@ -102,6 +102,7 @@ class EndToEndTrainer:
         course, steps, weighted = plan.course(), plan.steps, tf.constant(plan.weighted)
         bootstrap = tf.constant(plan.bootstrap())
         validation = self._validation(val_graphs, val_y)
+        trainer.seen = len(y)
         if plan.restarts:
             self._restart()
         losses = np.zeros(0)

@@ -232,6 +232,21 @@ def epoch(model: INNTrainer, monkeypatch: pytest.MonkeyPatch) -> FakeEpoch:
     return fake
 
 
+def test_a_later_round_takes_steps_for_its_new_labels(model: INNTrainer, epoch: FakeEpoch) -> None:
+    def steps(count: int, round_index: int) -> int:
+        report = model.fit(*data(count), round_index=round_index)
+        return report.steps // report.epochs
+
+    change(model, steps_per_epoch=40, steps_per_label=10)
+    assert [steps(10, 0), steps(11, 1), steps(14, 2), steps(30, 3), steps(30, 4)] == [40, 10, 30, 40, 10]
+    saved = model.state()
+    model.seen = 0
+    model.load_state(saved)  # a resumed search takes as many
+    assert steps(32, 5) == 20
+    change(model, steps_per_epoch=40)
+    assert steps(33, 6) == 40 and "inn_seen" not in model.state()
+
+
 def test_bootstrap_weights(model: INNTrainer, epoch: FakeEpoch) -> None:
     model.fit(*data(20))
     np.testing.assert_array_equal(epoch.bootstraps, np.ones((3, 3, 20)))
