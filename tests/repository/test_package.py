@@ -232,7 +232,9 @@ def test_what_the_package_imports_is_what_it_requires() -> None:
     scripts = {name.split(".")[0] for path in SCRIPTS.rglob("*.py") for name in imports(path)}
     scripts -= {*sys.stdlib_module_names, "experiments", "invertnas", "tests"}
     extras = requirements("options.extras_require", "experiments")
-    more = requirements("options.extras_require", "surrogates") | requirements("options.extras_require", "docs")
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    more = {name for extra in setup["options.extras_require"] for name in requirements("options.extras_require", extra)}
     assert extras <= scripts <= extras | more | requirements("options", "install_requires")
 
 
