@@ -58,7 +58,7 @@ help: ## List the targets and variables.
 
 install: $(STAMP) ## Create VENV with the pinned requirements and the package, editable; once.
 
-$(STAMP): requirements.txt setup.cfg setup.py pyproject.toml
+$(STAMP): requirements.txt setup.cfg pyproject.toml
 	@test -x $(BIN)/pip || command -v $(PYTHON) >/dev/null \
 		|| { echo "no $(PYTHON) found; pass PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -c '$(PYTHON_CHECK)'

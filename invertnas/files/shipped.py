@@ -1,6 +1,6 @@
 """Files that come with InvertNAS: where the pretrained weights lie, and what to do about a damaged file.
 
-A wheel holds the weights in `invertnas/pretrained`; in a checkout they lie in `pretrained` beside the package.
+The weights lie in `invertnas/pretrained`, which in a checkout is a link to `pretrained` beside the package.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ REINSTALL = "reinstall InvertNAS, or in a checkout restore the file with git"
 
 def weights_folder() -> Path:
     """Folder of the pretrained weights, of an installed package or of a checkout."""
-    installed = PACKAGE / "pretrained"
-    return installed if installed.is_dir() else PACKAGE.parent / "pretrained"
+    return (PACKAGE / "pretrained").resolve()
 
 
 def is_shipped(path: Path) -> bool:

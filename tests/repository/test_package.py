@@ -175,8 +175,9 @@ def test_version_has_one_source() -> None:
 def test_the_package_holds_its_types_and_data() -> None:
     """What setuptools would put into a wheel, without building one."""
     code = """
-import distutils.core
-made = distutils.core.run_setup("setup.py", stop_after="config")
+from setuptools import Distribution
+made = Distribution()
+made.parse_config_files()
 command = made.get_command_obj("build_py")
 command.ensure_finalized()
 for package, _, _, files in command.data_files:
@@ -186,7 +187,7 @@ print(*command.packages, sep="\\n")
     listed = set(run(sys.executable, "-W", "ignore", "-c", code).splitlines())
     assert {"invertnas/py.typed", "invertnas/__init__.pyi", "invertnas.benchmarks/data/SOURCES.md"} <= listed
     weights = {path.name for path in (ROOT / "pretrained").iterdir()}
-    assert {f"invertnas.pretrained/{name}" for name in weights} <= listed and len(weights) >= 16
+    assert {f"invertnas/pretrained/{name}" for name in weights} <= listed and len(weights) >= 16
     assert {module_name(path.parent / "__init__.py") for path in MODULES} <= listed
     assert not any(name.startswith(("experiments", "tests")) for name in listed)
 

@@ -14,6 +14,8 @@ from invertnas.files.io import read_arrays, read_json
 from invertnas.files.shipped import PACKAGE, is_shipped, remedy, weights_folder
 from invertnas.spaces.records import records
 
+ROOT = Path(__file__).resolve().parents[3]
+
 
 def test_weights_of_every_space_ship() -> None:
     for record in records():
@@ -22,10 +24,11 @@ def test_weights_of_every_space_ship() -> None:
                 assert (weights_folder() / f"{kind}_{record.stem}{suffix}").is_file()
 
 
-def test_an_installed_package_has_them_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_are_inside_the_package_and_in_a_checkout_behind_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert weights_folder() == ROOT / "pretrained" and (PACKAGE / "pretrained").is_symlink()
     monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "invertnas")
-    assert weights_folder() == tmp_path / "pretrained"
-    (tmp_path / "invertnas" / "pretrained").mkdir(parents=True)
     assert weights_folder() == tmp_path / "invertnas" / "pretrained"
 
 
