@@ -36,7 +36,10 @@ def graph_attributes(space: SearchSpace, archs: Sequence[ArchSpec]) -> FloatArra
 def _cells(space: SearchSpace, arch: ArchSpec) -> list[list[float]]:
     size = space.num_nodes // space.num_cells  # several cells are blocks of this size, a single one may be smaller
     found = list[list[float]]()
-    for cell, paths in enumerate(space.paths(arch)):
+    parts = space.paths(arch)
+    if space.num_cells == 1:  # a chain of layers has a set for each of them
+        parts = (set[tuple[int, ...]]().union(*parts),)
+    for cell, paths in enumerate(parts):
         ops = arch.ops[cell * size : (cell + 1) * size]
         edges = sum(cell * size <= source < (cell + 1) * size for source, _ in arch.edges)
         lengths = [len(path) for path in paths] or [0]

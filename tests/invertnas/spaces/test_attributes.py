@@ -10,6 +10,7 @@ from invertnas.spaces.attributes import OF_GRAPH, attribute_names, graph_attribu
 from invertnas.spaces.nasbench101 import NASBench101Space
 from invertnas.spaces.nasbench301 import NASBench301Space
 from invertnas.spaces.nasbench_nlp import NASBenchNLPSpace
+from invertnas.spaces.records import open_space
 
 
 def by_hand(space: SearchSpace, arch: ArchSpec) -> list[float]:
@@ -32,6 +33,16 @@ def test_every_space(space: SearchSpace) -> None:
     assert found.shape == (20, len(attribute_names(space))) and found.dtype == np.float32
     np.testing.assert_allclose(found, [by_hand(space, arch) for arch in archs], rtol=1e-6)
     assert (found.std(axis=0) > 0).any()
+
+
+def test_a_chain_of_layers_is_one_cell() -> None:
+    space = open_space("nasbench_macro")
+    arch = space.sample(np.random.default_rng(0))
+    (found,) = graph_attributes(space, [arch])
+    assert len(found) == len(attribute_names(space)) and found[:3].tolist() == [
+        arch.ops.count(op) for op in space.inner_ops
+    ]
+    assert found[:3].sum() == len(arch.ops) - 2
 
 
 def test_names_and_no_architectures() -> None:
