@@ -36,7 +36,7 @@ def search(address: str | None, out: Path, budget: int = BUDGET) -> RunResult:
     import distributed
 
     dask: Any = distributed  # it carries no types
-    where = address or dask.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    where: Any = address or dask.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
     config = RegularizedEvolutionConfig(population_size=10, tournament_size=4)
     method = RegularizedEvolution(NASBench201Space(), config, seed=0)
     with dask.Client(where) as client, client.get_executor(pure=False) as executor:
