@@ -31,7 +31,8 @@ SPACE_macro := nasbench_macro
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install search distributed $(TABLES) suite all_nb201 figures ability own_space bench readme compare_tables alignflow_sweep \
+.PHONY: help install search distributed $(TABLES) suite all_nb201 figures ability own_space bench readme \
+	hyperparameters compare_tables alignflow_sweep \
 	$(PRETRAIN) $(ALIGNFLOW) $(PROXY) $(DATA) test test_slow format lint types docs check clean
 
 # Variables of the command line that no goal reads are refused, with the nearest name.
@@ -159,6 +160,9 @@ own_space: $(STAMP) ## Example: define a small search space, pretrain its GVAE, 
 
 bench: $(STAMP) ## Time steps, rounds and searches on this machine; appends to results/bench.json.
 	$(BIN)/python -m experiments.speed $(call flag,out,OUT)
+
+hyperparameters: $(STAMP) ## Print paper Tables 10 to 15 from the settings, beside the paper's values.
+	@$(BIN)/python -m experiments.tables.hyperparameters
 
 compare_tables: $(STAMP) ## Make every table again elsewhere and compare its CSV with the stored one; OUT=.
 	$(BIN)/python -m experiments.tables.compare $(call flag,out,OUT)
