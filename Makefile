@@ -155,6 +155,11 @@ figures: $(STAMP) ## Regression, inversion and latent map of FIGURES= on DATASET
 ability: $(STAMP) ## What the GVAEs' decoders make of held-out graphs and of samples from a prior.
 	$(BIN)/python -m experiments.studies.ability $(call flag,seed,SEED) $(call flag,out,OUT)
 
+.PHONY: kill_test
+kill_test: $(STAMP) ## Kill searches at KILLS= random moments and compare what the same command then ends in; INVERTNAS=.
+	$(BIN)/python -m experiments.studies.kill_test $(call flag,kills,KILLS) $(call flag,invertnas,INVERTNAS) \
+		$(call flag,seed,SEED) $(call flag,out,OUT)
+
 own_space: $(STAMP) ## Example: define a small search space, pretrain its GVAE, search it.
 	$(BIN)/python -m examples.own_space
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.helpers import effort
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is first imported
 
 
@@ -19,3 +21,10 @@ def quiet_tensorflow() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     yield
     logger.setLevel(level)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much the property tests tried."""
+    if effort.COUNTS:
+        tried = ", ".join(f"{count:,} {kind}" for kind, count in sorted(effort.COUNTS.items()))
+        terminalreporter.write_line(f"property tests tried {tried}")

@@ -218,8 +218,10 @@ class NASBench201Analysis:
 
     def _value(self, arch: ArchSpec | str, dataset: str, kind: int, epochs: int) -> float:
         _check_dataset(dataset)
-        if epochs not in EPOCHS:
-            raise ConfigError(f"got epochs={epochs}; the table holds runs of {EPOCHS[0]} and {EPOCHS[1]} epochs")
+        if not is_whole(epochs) or epochs not in EPOCHS:
+            raise ConfigError(
+                f"got epochs={epochs!r}; expected 200 or 12; the table holds runs of {EPOCHS[0]} and {EPOCHS[1]} epochs"
+            )
         if epochs == EPOCHS[1] and dataset not in DATASETS:
             raise ConfigError(f"got epochs={epochs} with {dataset!r}; expected one of {', '.join(DATASETS)}")
         name = f"{dataset}-12ep" if epochs == EPOCHS[1] else dataset

@@ -99,8 +99,10 @@ def save_gvae(
     save_model(weights, description, gvae, {**content, **(extra or {})})
 
 
-def load_gvae(space: SearchSpace | str, folder: str | os.PathLike[str] | None = None) -> GVAE:
-    """The pretrained GVAE of a space, verified.
+def load_gvae(
+    space: SearchSpace | str | os.PathLike[str], folder: SearchSpace | str | os.PathLike[str] | None = None
+) -> GVAE:
+    """The pretrained GVAE of a space, verified. The folder may also come first, before a space.
 
     Args:
         space: search space the weights must fit, or the name of one that ships.
@@ -111,7 +113,8 @@ def load_gvae(space: SearchSpace | str, folder: str | os.PathLike[str] | None = 
         DataMissingError: a file is missing.
         ArtefactError: checksum, space or tensor shapes disagree; the message names what differs.
     """
-    of = as_space(space)
+    given: Any = (folder, space) if isinstance(folder, SearchSpace) else (space, folder)
+    of, folder = as_space(given[0]), given[1]
     if folder is None and known(of.name) is None:
         raise DataMissingError(f"got space {of.name!r}, for which no weights ship; expected a folder: {OWN}")
     where = weights_folder() if folder is None else checked_path(folder, "folder")

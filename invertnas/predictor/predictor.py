@@ -96,6 +96,7 @@ class InvertiblePredictor:
         self.finetuner = self._end_to_end() if end_to_end else None
         self._process: GaussianProcess | None = None
         self._encoded: dict[ArchSpec, FloatArray] = {}
+        self._process_data: dict[str, np.ndarray] = {}
 
     def _fingerprint(self, gvae: GVAE, inn: INNConfig, train: INNTrainConfig, seed: int) -> dict[str, Any]:
         """Everything that a saved state is bound to; the GVAE is the one handed in, before any fine-tuning."""
@@ -138,9 +139,12 @@ class InvertiblePredictor:
             targets = self._to_target(everything.accuracies)
             self.weights = idw_weights(self._forward(self._latents(everything.archs)), targets)
         if self.config.uncertainty == "gaussian_process":
-            latents, accuracies = self._latents(everything.archs), np.array(everything.accuracies)
-            self._process = GaussianProcess.fit(latents, accuracies, reaches=REACHES, noises=NOISES)
+            self._fit_process(self._latents(everything.archs), np.array(everything.accuracies))
         return report
+
+    def _fit_process(self, latents: FloatArray, accuracies: np.ndarray) -> None:
+        self._process = GaussianProcess.fit(latents, accuracies, reaches=REACHES, noises=NOISES)
+        self._process_data = {"process_latents": latents, "process_accuracies": accuracies}
 
     def _fit_models(self, train: Labelled, val: Labelled, round_index: int) -> dict[str, Any]:
         y, val_y = self._to_target(train.accuracies), self._to_target(val.accuracies) if len(val) else None
@@ -251,6 +255,7 @@ class InvertiblePredictor:
         """Write `predictor.npz`: weights, optimiser, scaling, aggregation, fingerprint; end to end, the GVAE too."""
         arrays = {**self.trainer.state(), "weights": self.weights, "y_scale": np.array([self._y_shift, self._y_scale])}
         arrays["fingerprint"] = np.array(json.dumps(self.fingerprint))
+        arrays |= self._process_data
         if self.finetuner is not None:
             arrays |= self.finetuner.state()
         write_arrays(folder / "predictor.npz", arrays)
@@ -258,8 +263,7 @@ class InvertiblePredictor:
     def load(self, folder: Path) -> None:
         """Restore `save`, from which everything continues exactly.
 
-        The Gaussian process of `uncertainty` is not in the file: the next `fit` makes it of all labels anew,
-        and until then `uncertainty` refuses.
+        The Gaussian process of `uncertainty` is made anew of the labels in the file.
 
         Raises:
             ConfigError: it belongs to another space, GVAE, seed, configuration or way of fine-tuning.
@@ -277,7 +281,9 @@ class InvertiblePredictor:
         elif "gvae_0" in arrays:
             raise ConfigError(f"got a fine-tuned GVAE in {path}; expected finetune='end_to_end' to continue with it")
         self._encoded.clear()
-        self._process, self.weights = None, arrays["weights"]
+        self._process, self._process_data, self.weights = None, {}, arrays["weights"]
+        if "process_latents" in arrays:
+            self._fit_process(arrays["process_latents"], arrays["process_accuracies"])
         self._y_shift, self._y_scale = arrays["y_scale"].tolist()
 
     def _accepted(self, archs: Sequence[ArchSpec | str]) -> list[ArchSpec]:

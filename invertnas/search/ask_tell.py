@@ -26,6 +26,13 @@ DRAWS_AT_LEAST = 100
 DRAWS_PER_KNOWN = 20
 
 
+def checked_space(space: SearchSpace) -> SearchSpace:
+    """A search space. Raises ConfigError for anything else, its class too."""
+    if isinstance(space, type) or not isinstance(space, SearchSpace):
+        raise ConfigError(f"got space {space!r}; expected a SearchSpace; pass an instance, such as bench.space")
+    return space
+
+
 class AskTell(abc.ABC):
     """Questions, answers and saved state of every search method; implements `invertnas.protocols.Optimizer`.
 
@@ -50,9 +57,7 @@ class AskTell(abc.ABC):
     method: ClassVar[str]
 
     def __init__(self, space: SearchSpace, config: Any, *, seed: int, initial: Sequence[ArchSpec] = ()) -> None:
-        if not isinstance(space, SearchSpace):
-            raise ConfigError(f"got space {space!r}; expected a SearchSpace; pass an instance, such as bench.space")
-        self.space, self.seed = space, checked_seed(seed)
+        self.space, self.seed = checked_space(space), checked_seed(seed)
         self.history = History(space)
         self._records: list[dict[str, Any]] = []
         parts: dict[str, Any] = {"method": self.method, "seed": self.seed, "config": dataclasses.asdict(config)}

@@ -13,7 +13,7 @@ from invertnas.checks import checked
 from invertnas.errors import ConfigError, SearchExhaustedError
 from invertnas.initial.base import RandomInitial
 from invertnas.protocols import FloatArray, Improves, Labelled, Surrogate
-from invertnas.search.ask_tell import AskTell
+from invertnas.search.ask_tell import AskTell, checked_space
 from invertnas.search.candidates import generate_candidates
 from invertnas.search.checkpoint import load_surrogate, save_surrogate
 from invertnas.search.config import SearchConfig
@@ -64,7 +64,7 @@ class InvertNAS(AskTell):
         seed: int,
     ) -> None:
         self.config = checked(config, SearchConfig, "config", "InvertNAS")
-        given = None if initial is None else accepted_all(space, initial)
+        given = None if initial is None else accepted_all(checked_space(space), initial)
         super().__init__(space, config, seed=seed, initial=given or ())
         if config.selection == "ei" and not isinstance(surrogate, Improves):
             raise ConfigError(

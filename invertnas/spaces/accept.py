@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -56,9 +57,10 @@ def accepted_all(space: SearchSpace, archs: Iterable[ArchSpec | str]) -> list[Ar
 def listed(values: Iterable[Any], name: str) -> list[Any]:
     """The entries of any iterable. Raises ConfigError for a text, a single architecture and what cannot be iterated."""
     given: Any = values
-    if isinstance(given, (str, bytes, ArchSpec)) or not isinstance(given, Iterable):
-        raise ConfigError(f"got {given!r}; expected several {name}; pass a list, of one entry if there is one")
-    return list(given)
+    if isinstance(given, Iterable) and not isinstance(given, (str, bytes, ArchSpec)):
+        with contextlib.suppress(TypeError):  # of an array without dimensions
+            return list(given)
+    raise ConfigError(f"got {given!r}; expected several {name}; pass a list, of one entry if there is one")
 
 
 def _is_valid(space: SearchSpace, arch: ArchSpec) -> bool:

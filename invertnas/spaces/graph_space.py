@@ -91,9 +91,7 @@ class GraphSpace(abc.ABC):
             )
         edges = sorted((int(match[1]), int(match[2])) for match in matches if match)
         arch = ArchSpec(tuple(map(self.op_names.index, ops)), tuple(edges))
-        if not self.is_valid(arch):
-            raise OutOfDomainError(f"got {text!r}; expected an architecture of {self.name}")
-        return arch
+        return accepted(self, arch)
 
     def identity(self, arch: ArchSpec | str) -> str:
         """The string: different graphs are different architectures. Raises OutOfDomainError for an invalid graph."""

@@ -65,13 +65,13 @@ class NASBench201Space(GraphSpace):
 
     def is_valid(self, arch: ArchSpec) -> bool:
         """The ten fixed edges, input first, output last, five cell operations between."""
-        ops = arch.ops
         return (
-            arch.edges == GRAPH_EDGES
-            and len(ops) == NUM_NODES
-            and ops[0] == INPUT
-            and ops[-1] == OUTPUT
-            and all(op in CELL_OPS for op in ops[1:-1])
+            isinstance(arch, ArchSpec)
+            and arch.edges == GRAPH_EDGES
+            and len(arch.ops) == NUM_NODES
+            and arch.ops[0] == INPUT
+            and arch.ops[-1] == OUTPUT
+            and all(op in CELL_OPS for op in arch.ops[1:-1])
         )
 
     def isomorphism_class(self, arch: ArchSpec | str) -> str:

@@ -56,7 +56,7 @@ def to_naslib(cell: Sequence[int]) -> tuple[int, ...]:
 
 def from_naslib(indices: Sequence[int]) -> tuple[int, ...]:
     """Inverse of `to_naslib`. Raises OutOfDomainError."""
-    given: list[Any] = list(indices)
+    given: list[Any] = list(indices) if is_list(indices) else [indices]
     if len(given) != 6 or not all(is_whole(index) and 0 <= index < NUM_KINDS for index in given):
         raise OutOfDomainError(f"got {given}; expected six operation indices of NASLib, each from 0 to 4")
     cell = [0] * 6

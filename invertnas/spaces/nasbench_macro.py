@@ -60,12 +60,12 @@ class NASBenchMacroSpace(GraphSpace):
 
     def is_valid(self, arch: ArchSpec) -> bool:
         """The chain of ten nodes, input first, output last, eight layer operations between."""
-        ops = arch.ops
         return (
-            arch.edges == GRAPH_EDGES
-            and len(ops) == NUM_NODES
-            and (ops[0], ops[-1]) == (INPUT, OUTPUT)
-            and all(op in LAYER_OPS for op in ops[1:-1])
+            isinstance(arch, ArchSpec)
+            and arch.edges == GRAPH_EDGES
+            and len(arch.ops) == NUM_NODES
+            and (arch.ops[0], arch.ops[-1]) == (INPUT, OUTPUT)
+            and all(op in LAYER_OPS for op in arch.ops[1:-1])
         )
 
     def identity(self, arch: ArchSpec | str) -> str:

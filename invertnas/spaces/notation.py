@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -75,7 +76,7 @@ def shown(given: Any) -> str:
 
 def is_whole(value: Any) -> bool:
     """Whether it is a whole number, Python's or NumPy's, and no bool."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_list(value: Any, length: int | None = None) -> bool:
@@ -100,6 +101,10 @@ def from_networkx(graph: networkx.DiGraph, op_names: Sequence[str]) -> ArchSpec:
     Raises:
         OutOfDomainError: a cycle, or a node without an operation of the space.
     """
+    if not is_networkx(graph):
+        raise OutOfDomainError(
+            f"got {shown(graph)}; expected a DiGraph of networkx; other notations are read by parse()"
+        )
     import networkx
 
     names = list(graph.nodes)

@@ -42,11 +42,13 @@ class ArchSpec:
         for source, target in self.edges:
             if not 0 <= source < target < n:
                 raise OutOfDomainError(
-                    f"edge ({source}, {target}) is not a forward edge between two of the {n} nodes; "
-                    "number the nodes in topological order"
+                    f"got edge ({source}, {target}), not a forward edge between two of the {n} nodes; expected "
+                    "source < target; number the nodes in topological order"
                 )
         if list(self.edges) != sorted(set(self.edges)):
-            raise OutOfDomainError("edges must be sorted and distinct; pass tuple(sorted(set(edges)))")
+            raise OutOfDomainError(
+                f"got edges {self.edges}; expected them to be sorted and distinct; pass tuple(sorted(set(edges)))"
+            )
 
 
 def _is_plain(ops: Any, edges: Any) -> bool:

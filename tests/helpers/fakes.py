@@ -102,10 +102,13 @@ class FakeSurrogate:
         return found
 
     def save(self, folder: Path) -> None:
-        write_arrays(folder / "fake.npz", {"weights": self.weights})
+        best = [] if self.best is None else self.best.ops[1:-1]
+        write_arrays(folder / "fake.npz", {"weights": self.weights, "best": np.array(best, int)})
 
     def load(self, folder: Path) -> None:
-        self.weights = read_arrays(folder / "fake.npz")["weights"]
+        arrays = read_arrays(folder / "fake.npz")
+        self.weights = arrays["weights"]
+        self.best = self.space.from_cell_ops(arrays["best"].tolist()) if arrays["best"].size else None
 
     def _features(self, archs: Sequence[ArchSpec]) -> np.ndarray:
         return self.space.encode(archs).ops.reshape(len(archs), -1).astype(np.float64)

@@ -38,7 +38,12 @@ def to_matrix(arch: ArchSpec) -> tuple[list[list[int]], list[str]]:
 
 def from_matrix(space: NASBench101Space, matrix: Any, ops: Sequence[str]) -> ArchSpec:
     """The canonical cell of (n, n) entries and n names. Raises OutOfDomainError."""
-    rows = np.asarray(matrix)
+    if not is_list(ops) or not all(isinstance(op, str) for op in ops):
+        raise OutOfDomainError(f"got operations {ops!r}; expected a list of {', '.join(NAMES)}")
+    try:
+        rows = np.asarray(matrix)
+    except ValueError:  # rows of different lengths
+        rows = np.zeros(0)
     size = len(ops)
     unknown = [op for op in ops if op not in NAMES]
     if rows.shape != (size, size) or not np.isin(rows, (0, 1)).all() or np.tril(rows).any() or unknown:

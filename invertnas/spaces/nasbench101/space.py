@@ -35,7 +35,7 @@ from invertnas.spaces.nasbench101.graph import (
     module_hash,
     number_forward,
 )
-from invertnas.spaces.notation import Notation
+from invertnas.spaces.notation import Notation, is_whole
 from invertnas.spaces.records import NB101
 from invertnas.spaces.spec import ArchSpec, IntArray, graph_paths
 
@@ -94,7 +94,7 @@ class NASBench101Space(GraphSpace):
         At most seven nodes before pruning, the first the input and the last the output; after it, a path from
         one to the other, at most nine edges, and only cell operations between.
         """
-        return _form(arch) is not None
+        return isinstance(arch, ArchSpec) and _form(arch) is not None
 
     def canonical(self, arch: ArchSpec | str) -> ArchSpec:
         """The pruned graph in its canonical numbering. Raises OutOfDomainError for an invalid graph."""
@@ -110,7 +110,9 @@ class NASBench101Space(GraphSpace):
 
     def from_code(self, code: int) -> ArchSpec:
         """The cell of a code. Raises OutOfDomainError for a number that is none."""
-        mask, digits = divmod(code, CODE_BASE)
+        if not is_whole(code):
+            raise OutOfDomainError(f"got code {code!r}; expected a whole number of `code`")
+        mask, digits = divmod(int(code), CODE_BASE)
         nodes = 1 + sum(mask >= edge_bit(0, node) for node in range(1, MAX_NODES))
         form = mask, _digits(digits, nodes - 2)
         if (

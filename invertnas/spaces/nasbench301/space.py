@@ -140,7 +140,7 @@ class NASBench301Space(GraphSpace):
 
     def is_valid(self, arch: ArchSpec) -> bool:
         """Whether the graph is the one of a DARTS architecture, in its node order."""
-        return _parse(arch) is not None
+        return isinstance(arch, ArchSpec) and _parse(arch) is not None
 
     def isomorphism_class(self, arch: ArchSpec | str) -> str:
         """The string with the blocks of each cell in their least order.

@@ -65,7 +65,10 @@ class NASBenchNLPSpace(GraphSpace):
 
     def from_cell(self, cell: Cell) -> ArchSpec:
         """The graph of a cell in canonical node order. Raises OutOfDomainError for an invalid one."""
-        fault = nlp_cell.fault(cell)
+        try:
+            fault = nlp_cell.fault(cell)
+        except (TypeError, ValueError, LookupError) as error:
+            fault = f"{error}; expected a Cell of operations, inputs and states"
         if fault:
             raise OutOfDomainError(f"got {cell}, which is no NAS-Bench-NLP cell: {fault}")
         return _graph(nlp_cell.canonical(cell))
@@ -102,7 +105,7 @@ class NASBenchNLPSpace(GraphSpace):
         previous states exactly those are read that the cell renews, and every inner node and x are
         needed by some new hidden state.
         """
-        return _read(arch)[0] is not None
+        return isinstance(arch, ArchSpec) and _read(arch)[0] is not None
 
     def identity(self, arch: ArchSpec | str) -> str:
         """`to_string` of the canonical order, free of node order and of the names of states 1 and 2.

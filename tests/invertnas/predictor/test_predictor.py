@@ -92,9 +92,9 @@ def test_uncertainty_of_the_gaussian_process_is_that_of_all_labels(gvae: GVAE, t
     np.testing.assert_allclose(found, process.predict(inputs[1])[1], rtol=1e-5)
     assert (found.shape, found.dtype) == ((30,), np.float32)
     model.save(tmp_path)
-    model.load(tmp_path)
-    with pytest.raises(ConfigError, match="expected fit before uncertainty"):  # the file does not hold the process
-        model.uncertainty(new)
+    fresh = make(gvae, dataclasses.replace(SCALED, uncertainty="gaussian_process"), members=1)
+    fresh.load(tmp_path)
+    np.testing.assert_array_equal(fresh.uncertainty(new), found)
     with pytest.raises(ConfigError, match="uncertainty='none'"):
         PredictorConfig(uncertainty="none")  # type: ignore[arg-type]
 
