@@ -162,7 +162,12 @@ def checked_choice(value: Any, choices: Iterable[str], name: str) -> str:
 
 def checked_seed(value: Any, name: str = "seed") -> int:
     """A master seed: a whole number of at least 0. Raises ConfigError; None is refused, as it cannot be repeated."""
-    return int(checked(value, Seed, name, "a seed is needed to repeat a run"))
+    fits, plain = _match(value, Seed)
+    if not fits:
+        raise ConfigError(
+            f"got {name}={value!r}; expected {describe(Seed)}; pass one, such as 0, to repeat a run by it"
+        )
+    return int(plain)
 
 
 def checked_count(value: Any, name: str, least: int = 1) -> int:

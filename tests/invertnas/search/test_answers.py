@@ -9,13 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from invertnas.errors import ConfigError, OutOfDomainError, SearchExhaustedError
+from invertnas.errors import ConfigError, OutOfDomainError, SearchExhaustedError, TrainingError
 from invertnas.protocols import FloatArray, Labelled, Optimizer
 from invertnas.search.baselines import RandomSearch, RandomSearchConfig
 from invertnas.search.config import CandidateConfig, SearchConfig
 from invertnas.search.optimizer import InvertNAS
 from invertnas.spaces import ArchSpec
-from tests.helpers.fakes import OPTIMUM, SPACE, FakeSurrogate, Replies, TinySpace, cell, score, small_search, timeless
+from tests.helpers.fakes import (
+    OPTIMUM,
+    SMALL_SEARCH,
+    SPACE,
+    FakeSurrogate,
+    Replies,
+    TinySpace,
+    cell,
+    score,
+    small_search,
+    timeless,
+)
 
 INITIAL = [cell(4, 4, 4, 4, 4, 4), cell(5, 5, 5, 5, 5, 5)]
 TRIPLES = RandomSearchConfig(batch_size=3)
@@ -220,3 +231,26 @@ def test_a_question_that_fails_altogether_is_followed_by_another() -> None:
     search.tell(first, [None, None])
     second = search.ask()
     assert search.train == before and not {*first} & {*second} and surrogate(search).fits[-1][2] == 2
+
+
+class Failing(FakeSurrogate):
+    """A surrogate whose next fit comes to nothing."""
+
+    failing = True
+
+    def fit(self, train: Labelled, val: Labelled, *, round_index: int) -> dict[str, Any]:
+        if self.failing:
+            raise TrainingError("got no finite loss; expected one; lower learning_rate")
+        return super().fit(train, val, round_index=round_index)
+
+
+def test_a_fit_that_came_to_nothing_reaches_the_user_and_loses_nothing() -> None:
+    surrogate = Failing()
+    search = InvertNAS(SPACE, surrogate, SMALL_SEARCH, seed=7)
+    step(search)
+    for count in (None, 2):
+        with pytest.raises(TrainingError, match="no finite loss"):
+            search.ask(count)
+    assert len(search.history) == 6 and not search.history.open and not search.diagnostics()
+    surrogate.failing = False
+    assert search.ask() == whole(1).ask() and len(search.diagnostics()) == 1
