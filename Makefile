@@ -250,8 +250,10 @@ data_macro: $(STAMP) ## Rebuild the NAS-Bench-Macro table from JSON=file; OUT= t
 data_nb301: $(STAMP) ## Verify the NAS-Bench-301 surrogate and refit its calibration; MODELS= checks official models.
 	$(BIN)/python -m experiments.benchmark_data.nb301.build $(call flag,source,SOURCE) $(call flag,models,MODELS) $(call flag,out,OUT)
 
+test: export TF_NUM_INTRAOP_THREADS ?= 1
+test: export TF_NUM_INTEROP_THREADS ?= 1
 test: $(STAMP) ## Run the fast tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
 
 test_slow: $(STAMP) ## Run the slow tests.
 	$(BIN)/python -m pytest -m slow

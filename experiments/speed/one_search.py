@@ -54,9 +54,10 @@ def search(method: str, seed: int, queries: int, dataset: str, batch: int | None
     """Seconds of one search, of its parts, and its training steps."""
     from experiments.searches.benchmarks import open_benchmark
     from experiments.searches.methods import MethodArguments, build
+    from invertnas.spaces.records import NB201
 
     started, clock = time.perf_counter(), Clock()
-    bench = open_benchmark("nasbench201", queries)
+    bench = open_benchmark(NB201.name, queries)
     optimizer, _ = build(method, MethodArguments(bench.space, queries, "fast", None, folder, seed))
     surrogate = getattr(optimizer, "surrogate", None)
     for owner, name, part in (

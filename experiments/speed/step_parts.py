@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.speed.timing import DIM, StepBench, median_s
 from invertnas.presets import DEFAULT, preset
+from invertnas.spaces.records import NB201
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -75,7 +76,7 @@ def _chain(products: list[Product]) -> tf.Tensor:
 
 def fast_step_gflop() -> float:
     """Floating-point operations of a training step of one flow of `fast` on NAS-Bench-201, in billions."""
-    chosen = preset(DEFAULT, "nasbench201")
+    chosen = preset(DEFAULT, NB201.name)
     config = chosen.with_members(1).inn_config(DIM)
     half, depth = config.dim // 2, config.hidden_layers - 1
     kernels = half * config.hidden + depth * config.hidden**2 + config.hidden * config.dim

@@ -200,7 +200,7 @@ def test_missing_and_damaged_weights_are_one_sentence(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     common = ["--methods=invertnas", "--dataset=cifar10", "--trials=1", f"--out={tmp_path}", f"--pretrained={weights}"]
     missing = told(run(*common, "--jobs=2"), tensorflow=True)
-    assert missing.startswith("DataMissingError: no ") and "run `make pretrain_nb201` or restore the file" in missing
+    assert missing.startswith("DataMissingError: no ") and "gvae_nb201.weights.h5; train a GVAE" in missing
     weights.mkdir()
     (weights / "gvae_nb201.weights.h5").write_bytes(b"no weights")
     told_of_it = {

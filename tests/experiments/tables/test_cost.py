@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.searches.ablations import setting
 from experiments.searches.records import search_folder
 from experiments.tables.cost import (
     exponent,
@@ -23,13 +24,12 @@ from experiments.tables.cost import (
 from experiments.tables.definitions import TABLES
 from invertnas.files.io import write_json
 from invertnas.inn.config import INNConfig
-from invertnas.presets import preset
 from invertnas.spaces import NASBench201Space
 
 
 def record(queries: int, seconds: float, *, name: str = "fast", members: int = 10, **fields: Any) -> dict[str, Any]:
     """A search whose rounds take `seconds` each, with cells of the space in order."""
-    config = preset(name, "nasbench201").with_members(members).to_dict()
+    config = setting(name, "nasbench201").with_members(members).to_dict()
     rounds = [
         {"round": r, "fit_s": 0.75 * seconds, "candidates_s": 0.25 * seconds, "fit": {"steps": 40}}
         for r in range(-(-(queries - 30) // 5))
