@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,8 +50,9 @@ def test_the_nearest_name_is_told(goals: str, given: str, told: str) -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_stops_before_anything_runs() -> None:
-    done = subprocess.run(
-        ["make", "table2", "TRIAL=1", "METHOD=random"], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+    outer = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"}  # where make runs the tests
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
+    command = ["make", "table2", "TRIAL=1", "METHOD=random"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     assert "make table2 reads no such variable: did you mean" in done.stderr
